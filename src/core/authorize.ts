@@ -1,0 +1,55 @@
+import type { CallerOf, TenantCaller } from './caller.ts';
+import { AppError } from './errors.ts';
+import type { Operation } from './operation.ts';
+import type { RateLimiter } from './rate-limiter.ts';
+import type { BucketState } from './token-bucket.ts';
+
+/** Decides, for both faces, whether a tenant's caller may do an operation now. */
+export interface Authorizer {
+	/**
+	 * Checks the permission, then takes the operation's cost from the tenant's bucket.
+	 *
+	 * @throws `AUTHORIZATION_ERROR` naming the permission that the key lacks.
+	 * @throws `RATE_LIMIT_EXCEEDED` naming the bucket, with the wait until the cost is there.
+	 */
+	authorize(caller: TenantCaller, operation: Operation, cost: number): void;
+	/** The tenant's request bucket, for headers; undefined when the limit is switched off. */
+	bucketOf(caller: TenantCaller): BucketState | undefined;
+}
+
+export function createAuthorizer(limiter: RateLimiter): Authorizer {
+	return {
+		authorize(caller, operation, cost) {
+			const { permission } = operation;
+			if (permission !== undefined && !caller.permissions.has(permission)) {
+				throw new AppError('AUTHORIZATION_ERROR', `The API key lacks the permission ${permission}`);
+			}
+			if (cost === 0 || caller.rate === null) return;
+			const waitMs = limiter.take(caller.tenant_id, caller.rate, cost);
+			if (waitMs > 0) {
+				throw new AppError(
+					'RATE_LIMIT_EXCEEDED',
+					'Rate limit exceeded: the bucket "requests" of this tenant is empty',
+					{ retry_after_ms: waitMs },
+				);
+			}
+		},
+		bucketOf: (caller) =>
+			caller.rate === null ? undefined : limiter.state(caller.tenant_id, caller.rate),
+	};
+}
+
+/**
+ * Whether the caller is who the operation is for. Called where 400s are, after 401, 403 and 429.
+ *
+ * @throws `VALIDATION_ERROR` when a user is needed and none was named.
+ */
+export function requireActor<Op extends Operation>(
+	caller: TenantCaller,
+	operation: Op,
+): CallerOf[Op['actor']] {
+	if (operation.actor === 'user' && caller.user_id === null) {
+		throw new AppError('VALIDATION_ERROR', 'Missing X-User-Id header', { field: 'X-User-Id' });
+	}
+	return caller as CallerOf[Op['actor']];
+}

@@ -1,0 +1,50 @@
+import type { Stamp } from './generations.ts';
+import type { KeyId, TenantId, TenantNo, UserId } from './ids.ts';
+import type { Permission } from './permissions.ts';
+import type { BucketRate } from './token-bucket.ts';
+
+/**
+ * Whoever asks with a tenant's credential. Made by authentication only, so the tenant it names is
+ * the credential's, never one a client wrote down.
+ */
+export interface TenantCaller {
+	kind: 'tenant';
+	tenant: TenantNo;
+	tenant_id: TenantId;
+	key_id: KeyId;
+	/** The user the key acts as; null when it acts as the tenant itself. */
+	user_id: UserId | null;
+	permissions: ReadonlySet<Permission>;
+	/** The tenant's request bucket; null when the limit is switched off. */
+	rate: BucketRate | null;
+	/** Compared again by the writer and by open sockets: a revoked credential's work is refused. */
+	stamp: Stamp;
+}
+
+/** A tenant credential that acts as one user. */
+export interface UserCaller extends TenantCaller {
+	user_id: UserId;
+}
+
+/** Whoever holds the master key. */
+export interface OperatorCaller {
+	kind: 'operator';
+}
+
+/** Nobody in particular: `/health` and its like. */
+export interface VisitorCaller {
+	kind: 'visitor';
+}
+
+export type Caller = TenantCaller | OperatorCaller | VisitorCaller;
+
+/** What an operation asks of its caller. `any`: the tenant itself, or one of its users. */
+export type Actor = 'user' | 'any' | 'operator' | 'visitor';
+
+/** The caller a use-case of such an operation is given. */
+export interface CallerOf {
+	user: UserCaller;
+	any: TenantCaller;
+	operator: OperatorCaller;
+	visitor: VisitorCaller;
+}

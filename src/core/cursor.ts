@@ -1,0 +1,29 @@
+/**
+ * A place in a tenant's event log, as clients see it: 16 characters of `0-9a-v`. The first five name the
+ * log's epoch, the rest hold the number, so that within an epoch plain string comparison orders
+ * cursors as they happened. To clients the string is opaque but for that comparison.
+ */
+export interface Cursor {
+	epoch: string;
+	number: number;
+}
+
+const EPOCH_LENGTH = 5;
+const NUMBER_LENGTH = 11;
+const CURSOR = /^[0-9a-v]{16}$/;
+
+export const encodeCursor = (epoch: string, number: number): string =>
+	epoch + number.toString(32).padStart(NUMBER_LENGTH, '0');
+
+/** The parts of a cursor, or undefined for anything that `encodeCursor` did not write. */
+export function decodeCursor(text: string): Cursor | undefined {
+	if (!CURSOR.test(text)) return undefined;
+	const number = Number.parseInt(text.slice(EPOCH_LENGTH), 32);
+	return Number.isSafeInteger(number) ? { epoch: text.slice(0, EPOCH_LENGTH), number } : undefined;
+}
+
+/** A name for a new life of a log, from at least four random bytes. */
+export function createEpoch(random: Uint8Array): string {
+	const number = new DataView(random.buffer, random.byteOffset).getUint32(0) % 32 ** EPOCH_LENGTH;
+	return number.toString(32).padStart(EPOCH_LENGTH, '0');
+}

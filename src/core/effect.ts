@@ -1,0 +1,12 @@
+import type { KeyId, RoomId, TenantId, UserId } from './ids.ts';
+
+/**
+ * What a commit means for things in memory: caches and sockets. Named and plain, so that it can
+ * travel to other nodes. Applied after the commit, before its events are published (except
+ * `room.closed`, which follows them: the room's subscribers must still learn that it is gone).
+ */
+export type Effect =
+	| { name: 'member.joined'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
+	| { name: 'member.left'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
+	| { name: 'room.closed'; tenant_id: TenantId; room_id: RoomId }
+	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId };

@@ -1,0 +1,55 @@
+import type { Static, TObject } from '@sinclair/typebox';
+import type { RoomId, RoomNo, UserId } from './ids.ts';
+
+/** Something that happened, as subscribers learn it. */
+export interface EventType<Data extends TObject = TObject> {
+	/** `noun.past`, the noun in the singular. */
+	type: `${string}.${string}`;
+	/** The `type` of its frame, where the wire contract names it otherwise. */
+	frame?: string;
+	summary: string;
+	/** The frame's fields beside `type` and `cursor`. */
+	data: Data;
+	example: Static<Data>;
+}
+
+export const defineEvent = <Data extends TObject>(event: EventType<Data>): EventType<Data> => event;
+
+/** What an event belongs to. The kind is part of both names: a user id may look like a room id. */
+export interface Stream {
+	/** Its name in the log. */
+	key: string;
+	/** Its topic below the tenant's. */
+	topic: string;
+}
+
+export const roomStream = (room: { room: RoomNo; room_id: RoomId }): Stream => ({
+	key: `r/${room.room}`,
+	topic: `r/${room.room_id}`,
+});
+
+export const userStream = (user_id: UserId): Stream => ({
+	key: `u/${user_id}`,
+	topic: `u/${user_id}`,
+});
+
+/** An event of a change, before the writer has given it its cursor. */
+export interface PendingEvent {
+	type: string;
+	/** The `type` of the frame. */
+	frame: string;
+	stream: Stream;
+	data: object;
+	/** Further streams whose subscribers are told now; the log holds the event under `stream` only. */
+	also?: readonly Stream[];
+	/** Where the data lives, for events that the log refers to instead of copying. */
+	ref?: number;
+}
+
+/** An event of a type, with its data checked by the compiler. */
+export const eventOf = <Data extends TObject>(
+	event: EventType<Data>,
+	stream: Stream,
+	data: Static<Data>,
+	rest: Pick<PendingEvent, 'also' | 'ref'> = {},
+): PendingEvent => ({ type: event.type, frame: event.frame ?? event.type, stream, data, ...rest });

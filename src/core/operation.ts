@@ -1,0 +1,59 @@
+import type { Static, TObject, TSchema } from '@sinclair/typebox';
+import type { Actor } from './caller.ts';
+import type { ErrorCode } from './errors.ts';
+import type { Permission } from './permissions.ts';
+
+interface OperationBase<Input extends TObject, Output extends TSchema> {
+	/** `noun.verb`, the noun in the plural: metrics label, log field, and `operationId` of the docs. */
+	name: `${string}.${string}`;
+	/** One line of the docs page. */
+	summary: string;
+	/** What the summary leaves out: Markdown. */
+	description?: string;
+	/** Everything the operation is told: path, query and body together. Every field is bounded. */
+	input: Input;
+	output: Output;
+	/** The codes it can answer beyond those of every operation of its actor; see `errorsOf`. */
+	errors: readonly ErrorCode[];
+	/** Shown on the docs page, and checked against the schemas by a test. */
+	example: { input: Static<Input>; output: Static<Output> };
+}
+
+interface TenantPart<Who extends 'user' | 'any'> {
+	actor: Who;
+	permission: Permission;
+	/** Tokens it takes from the tenant's request bucket. */
+	cost: number;
+	/** The same when it comes as a frame, where the frame limit bounds it already. Default: `cost`. */
+	frame_cost?: number;
+}
+
+/**
+ * One thing a client can ask for, over whichever face. Its schemas serve as HTTP validation,
+ * OpenAPI entry and frame check; its name as metrics label and log field.
+ */
+export type Operation<
+	Input extends TObject = TObject,
+	Output extends TSchema = TSchema,
+	Who extends Actor = Actor,
+> = OperationBase<Input, Output> &
+	(Who extends 'user' | 'any' ? TenantPart<Who> : { actor: Who; permission?: never; cost?: never });
+
+export type InputOf<Op> = Op extends OperationBase<infer Input, TSchema> ? Static<Input> : never;
+export type OutputOf<Op> = Op extends OperationBase<TObject, infer Output> ? Static<Output> : never;
+
+/** Checks an operation's declaration and keeps its exact types. */
+export const defineOperation = <Input extends TObject, Output extends TSchema, Who extends Actor>(
+	operation: Operation<Input, Output, Who>,
+): Operation<Input, Output, Who> => operation;
+
+const EVERY_OPERATION: readonly ErrorCode[] = ['VALIDATION_ERROR', 'INTERNAL_ERROR', 'UNAVAILABLE'];
+
+/** Every code an operation can answer, in the table's order of statuses. */
+export function errorsOf(operation: Operation, hasBody: boolean): ErrorCode[] {
+	const codes = new Set<ErrorCode>([...EVERY_OPERATION, ...operation.errors]);
+	if (operation.actor !== 'visitor') codes.add('AUTHENTICATION_ERROR').add('RATE_LIMIT_EXCEEDED');
+	if (operation.permission !== undefined) codes.add('AUTHORIZATION_ERROR');
+	if (hasBody) codes.add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
+	return [...codes];
+}
