@@ -23,9 +23,11 @@ export interface Stream {
 	topic: string;
 }
 
+export const roomTopic = (room_id: RoomId): Pick<Stream, 'topic'> => ({ topic: `r/${room_id}` });
+
 export const roomStream = (room: { room: RoomNo; room_id: RoomId }): Stream => ({
 	key: `r/${room.room}`,
-	topic: `r/${room.room_id}`,
+	...roomTopic(room.room_id),
 });
 
 export const userStream = (user_id: UserId): Stream => ({
@@ -53,3 +55,18 @@ export const eventOf = <Data extends TObject>(
 	data: Static<Data>,
 	rest: Pick<PendingEvent, 'also' | 'ref'> = {},
 ): PendingEvent => ({ type: event.type, frame: event.frame ?? event.type, stream, data, ...rest });
+
+/** A frame that is told once and never stored. */
+export interface LiveFrame {
+	streams: readonly Stream[];
+	frame: string;
+}
+
+export const liveFrameOf = <Data extends TObject>(
+	event: EventType<Data>,
+	streams: readonly Stream[],
+	data: Static<Data>,
+): LiveFrame => ({
+	streams,
+	frame: JSON.stringify({ type: event.frame ?? event.type, ...data }),
+});

@@ -1,5 +1,5 @@
 /** The fields that several operations and events share: one schema each, every one bounded. */
-import { type TSchema, type TUnsafe, Type } from '@sinclair/typebox';
+import { FormatRegistry, type TSchema, type TUnsafe, Type } from '@sinclair/typebox';
 import {
 	type KeyId,
 	type MessageId,
@@ -99,6 +99,11 @@ export const CursorField = Type.String({
 	maxLength: 16,
 	description: 'Place in the event log of the tenant; compares as text',
 });
+
+// TypeBox refuses every text of a format it does not know; Elysia may have taught it this one.
+if (!FormatRegistry.Has('date-time')) {
+	FormatRegistry.Set('date-time', (text) => !Number.isNaN(Date.parse(text)));
+}
 
 export const TimestampField = Type.String({
 	minLength: 24,

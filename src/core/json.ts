@@ -18,7 +18,7 @@ export function parseJson(source: Uint8Array | string): unknown {
 	try {
 		text = typeof source === 'string' ? source : utf8.decode(source);
 	} catch {
-		throw new AppError('VALIDATION_ERROR', 'The body is not valid UTF-8');
+		throw new AppError('VALIDATION_ERROR', 'Not valid UTF-8');
 	}
 	if (isTooDeep(text)) {
 		throw new AppError('VALIDATION_ERROR', `JSON is nested deeper than ${JSON_DEPTH_MAX} levels`);
@@ -27,10 +27,11 @@ export function parseJson(source: Uint8Array | string): unknown {
 	try {
 		value = JSON.parse(text);
 	} catch {
-		throw new AppError('VALIDATION_ERROR', 'The body is not valid JSON');
+		throw new AppError('VALIDATION_ERROR', 'Not valid JSON');
 	}
-	// Valid UTF-8 holds no surrogates and JSON no bare NUL: only an escape brings either in.
-	if (text.includes('\\u')) requirePlainStrings(value, '');
+	// Valid UTF-8 holds no lone surrogate and JSON no bare NUL: only an escape brings either in, or
+	// a text that never was bytes.
+	if (text.includes('\\u') || !text.isWellFormed()) requirePlainStrings(value, '');
 	return value;
 }
 
@@ -59,7 +60,7 @@ function requirePlainStrings(value: unknown, pointer: string): void {
 	} else if (typeof value === 'object' && value !== null) {
 		for (const [key, item] of Object.entries(value)) {
 			requirePlain(key, pointer);
-			requirePlainStrings(item, `${pointer}/${key}`);
+			requirePlainStrings(item, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`);
 		}
 	}
 }
@@ -74,9 +75,14 @@ function requirePlain(text: string, pointer: string): void {
 	throw new AppError('VALIDATION_ERROR', `Text must not contain ${problem}`, fieldOf(pointer));
 }
 
-/** How an error names a place: a top-level name as it is, anything deeper as a JSON pointer. */
+/**
+ * How an error names the place of a JSON pointer: a top-level name as it is, what is deeper by the
+ * pointer. At most 128 characters.
+ */
 export function fieldOf(pointer: string): { field?: string } {
 	if (pointer === '') return {};
 	const isTopLevel = pointer.indexOf('/', 1) === -1;
-	return { field: (isTopLevel ? pointer.slice(1) : pointer).slice(0, 128) };
+	const field = isTopLevel ? pointer.slice(1).replaceAll('~1', '/').replaceAll('~0', '~') : pointer;
+	// The cut may fall within a surrogate pair.
+	return { field: field.slice(0, 128).toWellFormed() };
 }

@@ -37,7 +37,9 @@ export type Operation<
 	Output extends TSchema = TSchema,
 	Who extends Actor = Actor,
 > = OperationBase<Input, Output> &
-	(Who extends 'user' | 'any' ? TenantPart<Who> : { actor: Who; permission?: never; cost?: never });
+	(Who extends 'user' | 'any'
+		? TenantPart<Who>
+		: { actor: Who; permission?: never; cost?: never; frame_cost?: never });
 
 export type InputOf<Op> = Op extends OperationBase<infer Input, TSchema> ? Static<Input> : never;
 export type OutputOf<Op> = Op extends OperationBase<TObject, infer Output> ? Static<Output> : never;

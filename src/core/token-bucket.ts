@@ -15,6 +15,9 @@ export interface BucketState {
 	full_after_ms: number;
 }
 
+/** What rounding may cost: who waited as long as it was told to must not be told to wait again. */
+const ROUNDING_TOKENS = 1e-6;
+
 /**
  * A token bucket on a monotonic clock. Starts full. Refilled by looking, never by a timer, so an
  * idle one costs nothing.
@@ -38,8 +41,8 @@ export class TokenBucket {
 	 */
 	take(cost: number, monotonicMs: number): number {
 		this.#refill(monotonicMs);
-		if (this.#tokens >= cost) {
-			this.#tokens -= cost;
+		if (this.#tokens >= cost - ROUNDING_TOKENS) {
+			this.#tokens = Math.max(0, this.#tokens - cost);
 			return 0;
 		}
 		if (cost > this.#rate.burst) return Number.POSITIVE_INFINITY;
