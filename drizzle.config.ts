@@ -1,0 +1,4 @@
+import { defineConfig } from 'drizzle-kit';
+
+/** `npm run generate` writes a migration; make its new tables STRICT and WITHOUT ROWID by hand. */
+export default defineConfig({ dialect: 'sqlite', schema: './src/db/tables.ts', out: './drizzle' });

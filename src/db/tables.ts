@@ -1,0 +1,188 @@
+/**
+ * The tables, as drizzle knows them. The migrations in drizzle/ are what really makes them: there
+ * they are STRICT and, where the key leads with the tenant, WITHOUT ROWID, so that a tenant's rows
+ * lie together. `test/unit/db/tables.test.ts` holds the two against each other.
+ *
+ * `tenant` and `room` are internal numbers, `…_id` is what stands on the wire.
+ * @see docs/adr/0002-ids-in-the-database.md
+ */
+import { sql } from 'drizzle-orm';
+import {
+	blob,
+	index,
+	integer,
+	primaryKey,
+	sqliteTable,
+	text,
+	uniqueIndex,
+} from 'drizzle-orm/sqlite-core';
+import type { KeyId, MessageId, RoomId, RoomNo, TenantId, TenantNo, UserId } from '../core/ids.ts';
+
+const tenantNo = () => integer().$type<TenantNo>().notNull();
+const roomNo = () => integer().$type<RoomNo>().notNull();
+const userId = () => text().$type<UserId>().notNull();
+
+export const tenants = sqliteTable('tenants', {
+	// AUTOINCREMENT: the number of a purged tenant never comes back.
+	tenant: integer().$type<TenantNo>().primaryKey({ autoIncrement: true }),
+	tenant_id: text().$type<TenantId>().notNull().unique(),
+	name: text().notNull(),
+	domain: text(),
+	status: text().$type<'active'>().notNull(),
+	/** JSON, as are all columns called metadata or meta. */
+	metadata: text(),
+	rate_limit: text(),
+	allowed_origins: text(),
+	created_at: integer().notNull(),
+	updated_at: integer().notNull(),
+});
+
+/** One row a tenant, written once per batch: the heads of its log and of its room numbers. */
+export const tenantHeads = sqliteTable('tenant_heads', {
+	tenant: integer()
+		.$type<TenantNo>()
+		.primaryKey()
+		.references(() => tenants.tenant),
+	epoch: text().notNull(),
+	last_cursor: integer().notNull(),
+	last_room: integer().notNull(),
+});
+
+export const apiKeys = sqliteTable(
+	'api_keys',
+	{
+		tenant: tenantNo().references(() => tenants.tenant),
+		key_id: text().$type<KeyId>().notNull(),
+		name: text().notNull(),
+		/** `sk_` and the public part: how authentication finds the tenant, hence without one in front. */
+		prefix: text().notNull().unique(),
+		hash: blob({ mode: 'buffer' }).notNull(),
+		/** What was granted, as it was written: JSON list of permissions and presets. */
+		permissions: text().notNull(),
+		created_at: integer().notNull(),
+		expires_at: integer(),
+		revoked_at: integer(),
+	},
+	(table) => [primaryKey({ columns: [table.tenant, table.key_id] })],
+);
+
+export const rooms = sqliteTable(
+	'rooms',
+	{
+		tenant: tenantNo().references(() => tenants.tenant),
+		room: roomNo(),
+		room_id: text().$type<RoomId>().notNull(),
+		type: text().$type<'dm' | 'group' | 'channel'>().notNull(),
+		name: text(),
+		metadata: text(),
+		/** The two of a dm in code-unit order; null otherwise. */
+		user_low: text().$type<UserId>(),
+		user_high: text().$type<UserId>(),
+		created_at: integer().notNull(),
+		deleted_at: integer(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.room] }),
+		uniqueIndex('rooms_by_id').on(table.tenant, table.room_id),
+		uniqueIndex('rooms_by_pair')
+			.on(table.tenant, table.user_low, table.user_high)
+			.where(sql`type = 'dm' AND deleted_at IS NULL`),
+	],
+);
+
+/** What changes with every message. `last_cursor` is the room's latest event of any kind. */
+export const roomHeads = sqliteTable(
+	'room_heads',
+	{
+		tenant: tenantNo(),
+		room: roomNo(),
+		last_seq: integer().notNull(),
+		/** Counts the messages that count for unread. */
+		last_ordinal: integer().notNull(),
+		last_cursor: integer().notNull(),
+		member_count: integer().notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenant, table.room] })],
+);
+
+/** A membership outlives the leaving (`left_cursor`): who was away must still learn of it. */
+export const memberships = sqliteTable(
+	'memberships',
+	{
+		tenant: tenantNo(),
+		room: roomNo(),
+		user_id: userId(),
+		role: text().$type<'owner' | 'admin' | 'moderator' | 'member'>().notNull(),
+		joined_at: integer().notNull(),
+		joined_cursor: integer().notNull(),
+		left_cursor: integer(),
+		/** A dm is hidden from this user's list while the room's last_cursor is not above it. */
+		hidden_cursor: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.room, table.user_id] }),
+		index('memberships_by_user')
+			.on(table.tenant, table.user_id, table.room)
+			.where(sql`left_cursor IS NULL`),
+	],
+);
+
+export const positions = sqliteTable(
+	'positions',
+	{
+		tenant: tenantNo(),
+		room: roomNo(),
+		user_id: userId(),
+		delivered_seq: integer().notNull(),
+		read_seq: integer().notNull(),
+		/** `ordinal` of the message at read_seq: unread is the room's last_ordinal minus this. */
+		read_ordinal: integer().notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenant, table.room, table.user_id] })],
+);
+
+export const messages = sqliteTable(
+	'messages',
+	{
+		tenant: tenantNo(),
+		room: roomNo(),
+		seq: integer().notNull(),
+		cursor: integer().notNull(),
+		ordinal: integer().notNull(),
+		message_id: text().$type<MessageId>().notNull(),
+		/** Empty for a message of the tenant itself: NULLs would be distinct in the unique index. */
+		sender_id: text().notNull(),
+		content: text().notNull(),
+		meta: text(),
+		client_msg_id: text(),
+		/** Of content and meta as first sent; set with client_msg_id. Decides CONFLICT. */
+		body_hash: blob({ mode: 'buffer' }),
+		created_at: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.room, table.seq] }),
+		uniqueIndex('messages_by_client_msg_id')
+			.on(table.tenant, table.room, table.sender_id, table.client_msg_id)
+			.where(sql`client_msg_id IS NOT NULL`),
+	],
+);
+
+/** The event log. A message.created event refers to its message (`ref` is the seq), copying nothing. */
+export const events = sqliteTable(
+	'events',
+	{
+		tenant: tenantNo(),
+		cursor: integer().notNull(),
+		stream: text().notNull(),
+		type: text().notNull(),
+		ref: integer(),
+		payload: text(),
+		created_at: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.cursor] }),
+		index('events_by_stream')
+			.on(table.tenant, table.stream, table.cursor)
+			.where(sql`type <> 'message.created'`),
+	],
+);
