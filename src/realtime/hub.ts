@@ -1,0 +1,120 @@
+/**
+ * Fans events out to connections. One per process; called by the writer, after a commit, and by
+ * use-cases for what is never stored.
+ *
+ * Order: events leave in commit order, for the writer publishes in commit order and nothing here
+ * yields. A connection that lags is closed, never buffered without bound and never skipped: its
+ * client resumes.
+ *
+ * Must never: be called inside a transaction, throw, or await.
+ */
+import type { Effect } from '../core/effect.ts';
+import type { Stream } from '../core/event.ts';
+import { roomTopic } from '../core/event.ts';
+import type { TenantId } from '../core/ids.ts';
+import { CLOSE } from './close-codes.ts';
+import type { Connection, Connections } from './connections.ts';
+import { topicOf } from './topics.ts';
+
+/** Bun's native topics, once the server listens. */
+export interface Transport {
+	/** > 0: bytes; -1: some subscriber lags; 0: some subscriber lost it, or there is none. */
+	publish(topic: string, frame: string): number;
+	subscriberCount(topic: string): number;
+}
+
+export interface Hub {
+	/** Sends a frame to the stream's subscribers. `cursor` is null for what the log does not hold. */
+	publish(tenant_id: TenantId, cursor: number | null, stream: Stream, frame: string): void;
+	/** The cursor of the tenant's last published event, or undefined before the first since the start. */
+	headOf(tenant_id: TenantId): number | undefined;
+	/** What a commit means for sockets. */
+	apply(effect: Effect): void;
+	attach(transport: Transport): void;
+	readonly counters: HubCounters;
+}
+
+export interface HubCounters {
+	/** Frames times their subscribers. */
+	deliveries: number;
+	/** Publications that some subscriber's socket had no room for; that socket is closed. */
+	drops: number;
+	/** Sockets closed because they did not keep up. */
+	slow_consumers: number;
+}
+
+/** Closed with a code while that still fits; the hard limit of 1 MiB is Bun's to enforce. */
+export const BACKLOG_BYTES_MAX = 256 * 1024;
+
+export function createHub(connections: Connections): Hub {
+	const heads = new Map<TenantId, number>();
+	const counters: HubCounters = { deliveries: 0, drops: 0, slow_consumers: 0 };
+	const lagging = new Set<TenantId>();
+	let transport: Transport | undefined;
+
+	/** Looks for the laggards after the tick's other publications, once for all of them. */
+	function scheduleScan(tenant_id: TenantId): void {
+		if (lagging.size === 0) setImmediate(closeLaggards);
+		lagging.add(tenant_id);
+	}
+
+	function closeLaggards(): void {
+		for (const tenant_id of lagging) {
+			for (const connection of connections.ofTenant(tenant_id)) {
+				if (connection.bufferedBytes() <= BACKLOG_BYTES_MAX) continue;
+				counters.slow_consumers++;
+				connection.close(CLOSE.slow_consumer, 'slow_consumer');
+			}
+		}
+		lagging.clear();
+	}
+
+	function forUser(
+		effect: Extract<Effect, { name: 'member.joined' | 'member.left' }>,
+		act: (connection: Connection, topic: string) => void,
+	): void {
+		const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
+		for (const connection of connections.ofUser(effect.tenant_id, effect.user_id)) {
+			act(connection, topic);
+		}
+	}
+
+	return {
+		publish(tenant_id, cursor, stream, frame) {
+			if (cursor !== null) heads.set(tenant_id, cursor);
+			if (transport === undefined) return;
+			const topic = topicOf(tenant_id, stream);
+			const subscribers = transport.subscriberCount(topic);
+			if (subscribers === 0) return;
+			counters.deliveries += subscribers;
+			const result = transport.publish(topic, frame);
+			if (result > 0) return;
+			if (result === 0) counters.drops++;
+			scheduleScan(tenant_id);
+		},
+		headOf: (tenant_id) => heads.get(tenant_id),
+		apply(effect) {
+			switch (effect.name) {
+				case 'member.joined':
+					return forUser(effect, (connection, topic) => connection.subscribe(topic));
+				case 'member.left':
+					return forUser(effect, (connection, topic) => connection.unsubscribe(topic));
+				case 'room.closed': {
+					const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
+					for (const connection of connections.ofTenant(effect.tenant_id)) {
+						connection.unsubscribe(topic);
+					}
+					return;
+				}
+				case 'key.revoked':
+					for (const connection of connections.ofKey(effect.key_id)) {
+						connection.close(CLOSE.credential_revoked, 'credential_revoked');
+					}
+			}
+		},
+		attach(given) {
+			transport = given;
+		},
+		counters,
+	};
+}
