@@ -1,0 +1,64 @@
+import { Type } from '@sinclair/typebox';
+import { NoInput, SuccessField, UserIdField } from '../../core/fields.ts';
+import type { UserId } from '../../core/ids.ts';
+import { defineOperation } from '../../core/operation.ts';
+
+const TopicField = Type.String({
+	pattern: '^[A-Za-z0-9._:-]{1,128}$',
+	minLength: 1,
+	maxLength: 128,
+	error: 'Must be 1 to 128 of A-Z a-z 0-9 . _ : -',
+});
+
+const TopicInput = Type.Object({ topic: TopicField }, { additionalProperties: false });
+
+export const openConnection = defineOperation({
+	name: 'connections.open',
+	summary: 'Open a WebSocket as a user',
+	description:
+		'An upgrade request. The user is named by `X-User-Id` or `?user_id=`. A browser’s `Origin` must be among the `allowed_origins` of the tenant, or else of the server. The socket follows all rooms of the user; see docs/protocol.md for its frames.',
+	actor: 'user',
+	permission: 'rooms:read',
+	cost: 1,
+	input: Type.Object({ user_id: Type.Optional(UserIdField) }, { additionalProperties: false }),
+	output: Type.Object({}),
+	errors: [],
+	example: { input: { user_id: 'alice' as UserId }, output: {} },
+});
+
+export const pingConnection = defineOperation({
+	name: 'connections.ping',
+	summary: 'Ask for a pong',
+	actor: 'user',
+	permission: 'rooms:read',
+	cost: 0,
+	input: NoInput,
+	output: SuccessField,
+	errors: [],
+	example: { input: {}, output: { success: true as const } },
+});
+
+export const subscribeTopic = defineOperation({
+	name: 'topics.subscribe',
+	summary: 'Follow a notification topic on this socket',
+	description: 'Rooms need no subscribing: a socket follows all rooms of its user.',
+	actor: 'user',
+	permission: 'rooms:read',
+	cost: 1,
+	input: TopicInput,
+	output: SuccessField,
+	errors: ['CONFLICT'],
+	example: { input: { topic: 'orders' }, output: { success: true as const } },
+});
+
+export const unsubscribeTopic = defineOperation({
+	name: 'topics.unsubscribe',
+	summary: 'Stop following a notification topic on this socket',
+	actor: 'user',
+	permission: 'rooms:read',
+	cost: 1,
+	input: TopicInput,
+	output: SuccessField,
+	errors: [],
+	example: { input: { topic: 'orders' }, output: { success: true as const } },
+});

@@ -1,0 +1,55 @@
+import type { UserCaller } from '../../core/caller.ts';
+import { AppError } from '../../core/errors.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import type { Connection } from '../../realtime/connections.ts';
+import { namedStream, topicOf } from '../../realtime/topics.ts';
+import type { pingConnection, subscribeTopic, unsubscribeTopic } from './schema.ts';
+
+type Done = OutputOf<typeof pingConnection>;
+const DONE: Done = { success: true };
+
+/** The use-cases of one socket: what they change ends with it. */
+export function createConnectionOperations({ subscriptionsMax }: { subscriptionsMax: number }) {
+	return {
+		/** Sends `pong`. */
+		ping: async (
+			_caller: UserCaller,
+			_input: InputOf<typeof pingConnection>,
+			connection: Connection,
+		): Promise<Done> => {
+			connection.send('{"type":"pong"}');
+			return DONE;
+		},
+
+		/** Follows a topic. Idempotent. @throws `CONFLICT` beyond the limit of topics. */
+		subscribe: async (
+			caller: UserCaller,
+			{ topic }: InputOf<typeof subscribeTopic>,
+			connection: Connection,
+		): Promise<Done> => {
+			const { topics } = connection;
+			if (!topics.has(topic) && subscriptionsMax > 0 && topics.size >= subscriptionsMax) {
+				throw new AppError(
+					'CONFLICT',
+					`A socket subscribes to at most ${subscriptionsMax} topics by name`,
+				);
+			}
+			topics.add(topic);
+			connection.subscribe(topicOf(caller.tenant_id, namedStream(topic)));
+			return DONE;
+		},
+
+		/** Follows it no longer. Idempotent. */
+		unsubscribe: async (
+			caller: UserCaller,
+			{ topic }: InputOf<typeof unsubscribeTopic>,
+			connection: Connection,
+		): Promise<Done> => {
+			connection.topics.delete(topic);
+			connection.unsubscribe(topicOf(caller.tenant_id, namedStream(topic)));
+			return DONE;
+		},
+	};
+}
+
+export type ConnectionOperations = ReturnType<typeof createConnectionOperations>;

@@ -1,0 +1,142 @@
+import { createApiKey, parseApiKey } from '../../core/api-key.ts';
+import type { OperatorCaller } from '../../core/caller.ts';
+import { type Clock, toTimestamp } from '../../core/clock.ts';
+import { AppError, assert } from '../../core/errors.ts';
+import type { Ids, KeyId, TenantId, TenantNo } from '../../core/ids.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import { pageOf } from '../../core/page.ts';
+import { expandGrants } from '../../core/permissions.ts';
+import type { Stored } from '../../db/client.ts';
+import type { Scope, Writer } from '../../db/writer.ts';
+import type { createKey, listKeys, revokeKey } from './schema.ts';
+import type { KeyRow, KeysStore } from './store.ts';
+
+export interface KeysTx {
+	keys: Stored<KeysStore>;
+}
+
+/** What is written of a new key, and the secret that is told. */
+export interface NewKey {
+	api_key: string;
+	row: Omit<KeyRow, 'revoked_at' | 'tenant'>;
+}
+
+/** Makes a key, ready to be inserted by a change. Pure but for the randomness handed in. */
+export function newKey(
+	input: { name: string; permissions: readonly string[]; expires_at: number | null },
+	from: { ids: Ids; random: (bytes: number) => Uint8Array; now: number },
+): NewKey {
+	const api_key = createApiKey(from.random);
+	const parts = parseApiKey(api_key);
+	assert(parts !== undefined, 'a new key is well-formed');
+	return {
+		api_key,
+		row: {
+			key_id: from.ids('key'),
+			name: input.name,
+			prefix: parts.prefix,
+			hash: Buffer.from(parts.hash),
+			permissions: JSON.stringify(input.permissions),
+			created_at: from.now,
+			expires_at: input.expires_at,
+		},
+	};
+}
+
+/** Stores a new key within another feature's change. */
+export const insertKey = (tx: KeysTx, tenant: TenantNo, { row }: NewKey) =>
+	tx.keys.insert({ ...row, tenant });
+
+export interface KeysDeps {
+	writer: Writer<KeysTx>;
+	read: KeysTx;
+	clock: Clock;
+	ids: Ids;
+	random: (bytes: number) => Uint8Array;
+	/** @throws `NOT_FOUND` for an unknown tenant. */
+	tenantOf(tenant_id: TenantId): Promise<Scope>;
+}
+
+/** The use-cases of API keys, and the look-up that authentication makes. */
+export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysDeps) {
+	return {
+		/**
+		 * Creates a key. The only answer that ever holds its secret.
+		 *
+		 * @throws `NOT_FOUND` for an unknown tenant.
+		 * @throws `VALIDATION_ERROR` for an unknown permission, or an `expires_at` that is past.
+		 */
+		create: async (
+			_caller: OperatorCaller,
+			input: InputOf<typeof createKey>,
+		): Promise<OutputOf<typeof createKey>> => {
+			const scope = await tenantOf(input.tenant_id);
+			expandGrants(input.permissions);
+			const now = clock.now();
+			const expires_at = expiryOf(input.expires_at ?? null, now);
+			const key = newKey({ ...input, expires_at }, { ids, random, now });
+			return writer.commit(scope, async (tx) => {
+				await insertKey(tx, scope.tenant, key);
+				return { value: { ...shown(key.row), api_key: key.api_key } };
+			});
+		},
+
+		/** A page of a tenant's live keys, newest first. @throws `NOT_FOUND` for an unknown tenant. */
+		list: async (
+			_caller: OperatorCaller,
+			input: InputOf<typeof listKeys>,
+		): Promise<OutputOf<typeof listKeys>> => {
+			const { tenant } = await tenantOf(input.tenant_id);
+			const limit = input.limit ?? 50;
+			// '~' sorts after every id.
+			const rows = await read.keys.list(tenant, input.cursor ?? '~', limit + 1);
+			const { items, next_cursor } = pageOf(rows, limit, ({ key_id }) => key_id);
+			return { api_keys: items.map(shown), next_cursor };
+		},
+
+		/**
+		 * Revokes a key: its next request is refused, its sockets are closed, its waiting writes fail.
+		 *
+		 * @throws `NOT_FOUND` for an unknown tenant, or a key it has not (or no longer).
+		 */
+		revoke: async (
+			_caller: OperatorCaller,
+			{ tenant_id, key_id }: InputOf<typeof revokeKey>,
+		): Promise<OutputOf<typeof revokeKey>> => {
+			const scope = await tenantOf(tenant_id);
+			const revoked_at = clock.now();
+			return writer.commit(scope, async (tx) => {
+				const wasLive = await tx.keys.revoke(scope.tenant, key_id, revoked_at);
+				if (!wasLive) throw new AppError('NOT_FOUND', 'API key not found');
+				return {
+					value: { success: true as const },
+					effects: [{ name: 'key.revoked', tenant_id, key_id }],
+				};
+			});
+		},
+
+		/** The live key with this public part, for authentication. Expiry is the asker's to compare. */
+		findByPrefix: async (prefix: string): Promise<KeyRow | undefined> =>
+			read.keys.findByPrefix(prefix),
+	};
+}
+
+export type Keys = ReturnType<typeof createKeys>;
+
+function expiryOf(text: string | null, now: number): number | null {
+	if (text === null) return null;
+	const expires_at = Date.parse(text);
+	if (Number.isNaN(expires_at) || expires_at <= now) {
+		throw new AppError('VALIDATION_ERROR', 'Must be a time in the future', { field: 'expires_at' });
+	}
+	return expires_at;
+}
+
+const shown = (row: Omit<KeyRow, 'revoked_at' | 'tenant' | 'hash'> & { key_id: KeyId }) => ({
+	key_id: row.key_id,
+	name: row.name,
+	prefix: row.prefix,
+	permissions: JSON.parse(row.permissions) as string[],
+	created_at: toTimestamp(row.created_at),
+	expires_at: row.expires_at === null ? null : toTimestamp(row.expires_at),
+});

@@ -1,0 +1,171 @@
+import type { Database } from 'bun:sqlite';
+import type { RoomId, RoomNo, TenantNo, UserId } from '../../core/ids.ts';
+import type { Role } from './schema.ts';
+
+/** A room as one user stands to it, or as the tenant does (`role` null). */
+export interface Access {
+	room: RoomNo;
+	room_id: RoomId;
+	type: 'dm' | 'group' | 'channel';
+	/** Null for who is no member. */
+	role: Role | null;
+	last_seq: number;
+	last_ordinal: number;
+	last_cursor: number;
+	member_count: number;
+}
+
+export interface MemberRow {
+	user_id: UserId;
+	role: Role;
+	joined_at: number;
+	delivered_seq: number;
+	read_seq: number;
+}
+
+/** A user's place in one of its rooms. */
+export interface UserRoomRow {
+	room_id: RoomId;
+	unread: number;
+}
+
+const MEMBER = `m.user_id, m.role, m.joined_at, p.delivered_seq, p.read_seq
+	FROM memberships m
+	JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+	WHERE m.tenant = $tenant AND m.room = $room AND m.left_cursor IS NULL`;
+
+/** All SQL of memberships, positions and room heads: what a room is to its people. */
+export function createMembersStore(db: Database) {
+	type OfRoom = { tenant: TenantNo; room: RoomNo };
+	type OfMember = OfRoom & { user_id: UserId };
+
+	const access = db.query<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		`SELECT r.room, r.room_id, r.type, m.role, h.last_seq, h.last_ordinal, h.last_cursor, h.member_count
+		FROM rooms r
+		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
+		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
+			AND m.user_id = $user_id AND m.left_cursor IS NULL
+		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
+	);
+	const find = db.query<MemberRow, OfMember>(`SELECT ${MEMBER} AND m.user_id = $user_id`);
+	const page = db.query<MemberRow, OfRoom & { after: string; limit: number }>(
+		`SELECT ${MEMBER} AND m.user_id > $after ORDER BY m.user_id LIMIT $limit`,
+	);
+	const heir = db.query<{ user_id: UserId; role: Role }, OfRoom>(
+		`SELECT user_id, role FROM memberships
+		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL
+		ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 WHEN 'moderator' THEN 2 ELSE 3 END,
+			joined_at, joined_cursor, user_id
+		LIMIT 1`,
+	);
+	const countRooms = db.query<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
+		`SELECT count(*) AS count FROM memberships
+		WHERE tenant = $tenant AND user_id = $user_id AND left_cursor IS NULL`,
+	);
+	const roomsOf = db.query<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(
+		`SELECT r.room_id, h.last_ordinal - p.read_ordinal AS unread
+		FROM memberships m
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
+			AND r.deleted_at IS NULL`,
+	);
+	const openHead = db.query<null, OfRoom>(
+		`INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
+		VALUES ($tenant, $room, 0, 0, 0, 0)`,
+	);
+	const touchHead = db.query<null, OfRoom & { cursor: number; joined: number }>(
+		`UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
+		WHERE tenant = $tenant AND room = $room`,
+	);
+	const join = db.query<
+		{ user_id: UserId },
+		OfMember & { role: Role; joined_at: number; cursor: number }
+	>(
+		`INSERT INTO memberships
+			(tenant, room, user_id, role, joined_at, joined_cursor, left_cursor, hidden_cursor)
+		VALUES ($tenant, $room, $user_id, $role, $joined_at, $cursor, NULL, 0)
+		ON CONFLICT (tenant, room, user_id) DO UPDATE SET role = excluded.role,
+			joined_at = excluded.joined_at, joined_cursor = excluded.joined_cursor,
+			left_cursor = NULL, hidden_cursor = 0
+		WHERE left_cursor IS NOT NULL
+		RETURNING user_id`,
+	);
+	const startPosition = db.query<null, OfMember>(
+		`INSERT INTO positions (tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
+		SELECT tenant, room, $user_id, last_seq, last_seq, last_ordinal
+		FROM room_heads WHERE tenant = $tenant AND room = $room
+		ON CONFLICT (tenant, room, user_id) DO UPDATE SET delivered_seq = excluded.delivered_seq,
+			read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal`,
+	);
+	const leave = db.query<null, OfMember & { cursor: number }>(
+		`UPDATE memberships SET left_cursor = $cursor
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
+	);
+	const leaveAll = db.query<null, OfRoom & { cursor: number }>(
+		`UPDATE memberships SET left_cursor = $cursor
+		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL`,
+	);
+	const setRole = db.query<null, OfMember & { role: Role }>(
+		`UPDATE memberships SET role = $role
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
+	);
+	const hide = db.query<null, OfMember & { cursor: number }>(
+		`UPDATE memberships SET hidden_cursor = $cursor
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
+	);
+	const deliver = db.query<{ seq: number }, OfMember & { seq: number }>(
+		`UPDATE positions SET delivered_seq = $seq
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND delivered_seq < $seq
+		RETURNING delivered_seq AS seq`,
+	);
+	const read = db.query<{ seq: number }, OfMember & { seq: number }>(
+		`UPDATE positions SET read_seq = $seq, delivered_seq = max(delivered_seq, $seq),
+			read_ordinal = (SELECT ordinal FROM messages
+				WHERE tenant = $tenant AND room = $room AND seq = $seq)
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND read_seq < $seq
+		RETURNING read_seq AS seq`,
+	);
+
+	return {
+		/** The room with the caller's role in it; undefined when there is none (any more). */
+		findAccess: (tenant: TenantNo, room_id: RoomId, user_id: UserId | null): Access | undefined =>
+			access.get({ tenant, room_id, user_id: user_id ?? '' }) ?? undefined,
+		find: (tenant: TenantNo, room: RoomNo, user_id: UserId): MemberRow | undefined =>
+			find.get({ tenant, room, user_id }) ?? undefined,
+		/** Members with a user id above `after`, in the order of user ids. */
+		list: (tenant: TenantNo, room: RoomNo, after: string, limit: number): MemberRow[] =>
+			page.all({ tenant, room, after, limit }),
+		/** Who comes first by role, then by age; undefined for an empty room. */
+		findFirst: (tenant: TenantNo, room: RoomNo) => heir.get({ tenant, room }) ?? undefined,
+		countRooms: (tenant: TenantNo, user_id: UserId): number =>
+			countRooms.get({ tenant, user_id })?.count ?? 0,
+		/** Every room of a user, hidden ones too: a socket follows them all. */
+		listRooms: (tenant: TenantNo, user_id: UserId): UserRoomRow[] =>
+			roomsOf.all({ tenant, user_id }),
+
+		insertHead: (tenant: TenantNo, room: RoomNo): void => void openHead.run({ tenant, room }),
+		/** Notes the room's latest event, and how many members came (or, negative, went). */
+		updateHead: (tenant: TenantNo, room: RoomNo, cursor: number, joined = 0): void =>
+			void touchHead.run({ tenant, room, cursor, joined }),
+		/** Makes a user a member, with its positions at the head. False for one who is a member. */
+		insert: (row: OfMember & { role: Role; joined_at: number; cursor: number }): boolean => {
+			if (join.get(row) === null) return false;
+			startPosition.run({ tenant: row.tenant, room: row.room, user_id: row.user_id });
+			return true;
+		},
+		/** Marks the membership as ended; the row stays for who was away. */
+		remove: (row: OfMember & { cursor: number }): void => void leave.run(row),
+		removeAll: (row: OfRoom & { cursor: number }): void => void leaveAll.run(row),
+		updateRole: (row: OfMember & { role: Role }): void => void setRole.run(row),
+		/** Hides the room from the user's list until its last_cursor is above `cursor`; 0 shows it. */
+		updateHidden: (row: OfMember & { cursor: number }): void => void hide.run(row),
+		/** Moves the delivered position up to `seq`. False when it was there already. */
+		updateDelivered: (row: OfMember & { seq: number }): boolean => deliver.get(row) !== null,
+		/** Moves the read position, and with it the delivered one, up to `seq`, an existing message. */
+		updateRead: (row: OfMember & { seq: number }): boolean => read.get(row) !== null,
+	};
+}
+
+export type MembersStore = ReturnType<typeof createMembersStore>;

@@ -1,0 +1,140 @@
+import type { TenantCaller } from '../../core/caller.ts';
+import { type Clock, toTimestamp } from '../../core/clock.ts';
+import { encodeCursor } from '../../core/cursor.ts';
+import { AppError } from '../../core/errors.ts';
+import { eventOf, roomStream } from '../../core/event.ts';
+import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import type { Stored } from '../../db/client.ts';
+import type { LogHead } from '../../db/event-log.ts';
+import type { Writer } from '../../db/writer.ts';
+import { type MembersTx, requireAccess } from '../members/service.ts';
+import { type listMessages, messageCreated, type sendMessage } from './schema.ts';
+import type { MessageRow, MessagesStore } from './store.ts';
+
+export interface MessagesTx {
+	messages: Stored<MessagesStore>;
+}
+
+export interface MessagesDeps {
+	writer: Writer<MessagesTx>;
+	read: MembersTx & MessagesTx;
+	clock: Clock;
+	ids: Ids;
+	/** The published end of the tenant's event log. */
+	headOf(tenant: TenantNo): LogHead;
+}
+
+/** The use-cases of messages. */
+export function createMessages({ writer, read, clock, ids, headOf }: MessagesDeps) {
+	/**
+	 * Stores a message and publishes it to the room.
+	 *
+	 * Idempotent per (room, sender, client_msg_id): a retry returns the stored message, changes
+	 * nothing and publishes nothing.
+	 *
+	 * @throws `NOT_FOUND` when the room is unknown or the caller is no member: outsiders must not
+	 * learn which.
+	 * @throws `AUTHORIZATION_ERROR` for a plain member of a channel.
+	 * @throws `CONFLICT` when the client_msg_id was used for another content.
+	 */
+	async function send(
+		caller: TenantCaller,
+		input: InputOf<typeof sendMessage>,
+	): Promise<OutputOf<typeof sendMessage>> {
+		const { room_id, content } = input;
+		const meta =
+			input.meta === undefined || input.meta === null ? null : JSON.stringify(input.meta);
+		const client_msg_id = input.client_msg_id ?? null;
+		const row = {
+			message_id: ids('msg'),
+			sender_id: caller.user_id ?? '',
+			content,
+			meta,
+			client_msg_id,
+			created_at: clock.now(),
+		};
+		const body_hash = client_msg_id === null ? null : hashOf(content, meta);
+		return writer.commit(caller, async (tx, { epoch, cursor }) => {
+			const appended = await tx.messages.append({
+				...row,
+				tenant: caller.tenant,
+				room_id,
+				body_hash,
+				cursor,
+			});
+			switch (appended.outcome) {
+				case 'stored': {
+					const { room, seq } = appended;
+					const { cursor: wireCursor, ...data } = shown(room_id, epoch, { ...row, seq, cursor });
+					return {
+						value: { ...data, cursor: wireCursor },
+						events: [eventOf(messageCreated, roomStream({ room, room_id }), data, { ref: seq })],
+					};
+				}
+				case 'duplicate':
+					if (!appended.isSameBody) {
+						throw new AppError('CONFLICT', 'This client_msg_id was used for another message', {
+							field: 'client_msg_id',
+						});
+					}
+					return { value: { ...shown(room_id, epoch, appended.message), duplicate: true } };
+				case 'no_role':
+					throw new AppError('AUTHORIZATION_ERROR', 'Needs the role moderator in this room');
+				case 'no_access':
+					throw new AppError('NOT_FOUND', 'Room not found');
+			}
+		});
+	}
+
+	/** A page of a room's messages, ascending by seq. @throws `NOT_FOUND` as `send`. */
+	async function list(
+		caller: TenantCaller,
+		input: InputOf<typeof listMessages>,
+	): Promise<OutputOf<typeof listMessages>> {
+		const { room_id, after_seq, before_seq, limit = 50 } = input;
+		// First: what is told as the moment of the page must not be later than the page.
+		const { epoch, last_cursor } = headOf(caller.tenant);
+		const { room } = await requireAccess(read, caller, room_id);
+		const range = { after: after_seq ?? 0, before: before_seq ?? Number.MAX_SAFE_INTEGER };
+		const isForward = after_seq !== undefined;
+		const rows = isForward
+			? await read.messages.listFirst(caller.tenant, room, range, limit + 1)
+			: await read.messages.listLast(caller.tenant, room, range, limit + 1);
+		const has_more = rows.length > limit;
+		if (has_more) isForward ? rows.pop() : rows.shift();
+		return {
+			messages: rows.map((row) => shown(room_id, epoch, row)),
+			has_more,
+			as_of: encodeCursor(epoch, last_cursor),
+		};
+	}
+
+	return { send, list };
+}
+
+export type Messages = ReturnType<typeof createMessages>;
+
+/** The 16 bytes by which a retry is told from another message under the same client_msg_id. */
+function hashOf(content: string, meta: string | null): Uint8Array {
+	const hasher = new Bun.CryptoHasher('sha256').update(content);
+	// NUL is in no content, so no content runs into a meta.
+	return hasher
+		.update(`\0${meta ?? ''}`)
+		.digest()
+		.subarray(0, 16);
+}
+
+/** A stored message as clients see it. Exported for rooms, which show their last one. */
+export const shown = (room_id: RoomId, epoch: string, row: MessageRow) => ({
+	message_id: row.message_id,
+	room_id,
+	seq: row.seq,
+	kind: row.sender_id === '' ? ('system' as const) : ('user' as const),
+	sender_id: row.sender_id === '' ? null : (row.sender_id as UserId),
+	content: row.content,
+	meta: row.meta === null ? null : JSON.parse(row.meta),
+	client_msg_id: row.client_msg_id,
+	created_at: toTimestamp(row.created_at),
+	cursor: encodeCursor(epoch, row.cursor),
+});

@@ -1,0 +1,159 @@
+import type { Database } from 'bun:sqlite';
+import type { MessageId, RoomId, RoomNo, TenantNo } from '../../core/ids.ts';
+
+export interface MessageRow {
+	seq: number;
+	cursor: number;
+	message_id: MessageId;
+	/** Empty for the tenant itself. */
+	sender_id: string;
+	content: string;
+	meta: string | null;
+	client_msg_id: string | null;
+	created_at: number;
+}
+
+/** A message to be stored, if its sender may. */
+export interface NewMessage {
+	tenant: TenantNo;
+	room_id: RoomId;
+	message_id: MessageId;
+	/** Empty for the tenant itself, which needs no membership. */
+	sender_id: string;
+	content: string;
+	meta: string | null;
+	client_msg_id: string | null;
+	body_hash: Uint8Array | null;
+	created_at: number;
+	/** Of its message.created event. */
+	cursor: number;
+}
+
+/** What became of it. */
+export type Appended =
+	| { outcome: 'stored'; room: RoomNo; seq: number }
+	| { outcome: 'duplicate'; message: MessageRow; isSameBody: boolean }
+	/** No such room, or the sender is no member. */
+	| { outcome: 'no_access' }
+	/** A member of a channel whose role does not send. */
+	| { outcome: 'no_role' };
+
+const COLUMNS = 'seq, cursor, message_id, sender_id, content, meta, client_msg_id, created_at';
+
+/**
+ * All SQL of messages. `append` decides and writes in one call, and so touches the head and the
+ * position that members own: on another database it would be one statement.
+ */
+export function createMessagesStore(db: Database) {
+	const access = db.query<
+		{ room: RoomNo; type: string; role: string | null },
+		[string, number, string]
+	>(
+		`SELECT r.room, r.type, m.role FROM rooms r
+		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
+			AND m.user_id = ? AND m.left_cursor IS NULL
+		WHERE r.tenant = ? AND r.room_id = ? AND r.deleted_at IS NULL`,
+	);
+	const byClientId = db.query<
+		MessageRow & { body_hash: Uint8Array },
+		[number, number, string, string]
+	>(
+		`SELECT ${COLUMNS}, body_hash FROM messages
+		WHERE tenant = ? AND room = ? AND sender_id = ? AND client_msg_id = ?`,
+	);
+	const nextSeq = db.query<
+		{ last_seq: number; last_ordinal: number },
+		[number, number, number, number]
+	>(
+		`UPDATE room_heads SET last_seq = last_seq + 1, last_ordinal = last_ordinal + ?, last_cursor = ?
+		WHERE tenant = ? AND room = ? RETURNING last_seq, last_ordinal`,
+	);
+	const insert = db.query<
+		null,
+		[
+			number,
+			number,
+			number,
+			number,
+			number,
+			string,
+			string,
+			string,
+			string | null,
+			string | null,
+			Uint8Array | null,
+			number,
+		]
+	>(
+		`INSERT INTO messages (tenant, room, seq, cursor, ordinal, message_id, sender_id, content, meta,
+			client_msg_id, body_hash, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	);
+	const moveSender = db.query<null, [number, number, number, number, number, string]>(
+		`UPDATE positions SET delivered_seq = ?, read_seq = ?, read_ordinal = ?
+		WHERE tenant = ? AND room = ? AND user_id = ?`,
+	);
+	type Range = [number, number, number, number, number];
+	const ascending = db.query<MessageRow, Range>(
+		`SELECT ${COLUMNS} FROM messages
+		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
+	);
+	const descending = db.query<MessageRow, Range>(
+		`SELECT ${COLUMNS} FROM messages
+		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+	);
+
+	return {
+		/** Stores a message under the room's next seq, if its sender may and it is not there already. */
+		append(message: NewMessage): Appended {
+			const { tenant, sender_id, client_msg_id, cursor } = message;
+			const isSystem = sender_id === '';
+			const found = access.get(sender_id, tenant, message.room_id);
+			if (found === null || !(isSystem || found.role !== null)) return { outcome: 'no_access' };
+			const { room } = found;
+			if (client_msg_id !== null) {
+				const first = byClientId.get(tenant, room, sender_id, client_msg_id);
+				if (first !== null) {
+					const { body_hash, ...row } = first;
+					const isSameBody = Buffer.compare(body_hash, message.body_hash ?? new Uint8Array()) === 0;
+					return { outcome: 'duplicate', message: row, isSameBody };
+				}
+			}
+			if (found.type === 'channel' && found.role === 'member') return { outcome: 'no_role' };
+			const head = nextSeq.get(isSystem ? 0 : 1, cursor, tenant, room);
+			if (head === null) return { outcome: 'no_access' };
+			const { last_seq: seq, last_ordinal: ordinal } = head;
+			insert.run(
+				tenant,
+				room,
+				seq,
+				cursor,
+				ordinal,
+				message.message_id,
+				sender_id,
+				message.content,
+				message.meta,
+				client_msg_id,
+				message.body_hash,
+				message.created_at,
+			);
+			if (!isSystem) moveSender.run(seq, seq, ordinal, tenant, room, sender_id);
+			return { outcome: 'stored', room, seq };
+		},
+
+		/** Messages with `after < seq < before`, ascending: the first `limit` of them. */
+		listFirst: (tenant: TenantNo, room: RoomNo, range: Seqs, limit: number): MessageRow[] =>
+			ascending.all(tenant, room, range.after, range.before, limit),
+		/** The last `limit` of them, ascending all the same. */
+		listLast: (tenant: TenantNo, room: RoomNo, range: Seqs, limit: number): MessageRow[] =>
+			descending.all(tenant, room, range.after, range.before, limit).reverse(),
+	};
+}
+
+/** An open interval of seqs. */
+export interface Seqs {
+	after: number;
+	before: number;
+}
+
+export type MessagesStore = ReturnType<typeof createMessagesStore>;

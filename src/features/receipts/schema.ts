@@ -1,0 +1,57 @@
+import { Type } from '@sinclair/typebox';
+import { defineEvent } from '../../core/event.ts';
+import { RoomIdField, SeqField, SuccessField, UserIdField } from '../../core/fields.ts';
+import type { RoomId, UserId } from '../../core/ids.ts';
+import { defineOperation } from '../../core/operation.ts';
+
+const room_id = 'room_01jd5v8p3k7x2m9q4w6y0z1abc' as RoomId;
+
+const PositionInput = Type.Object(
+	{ room_id: RoomIdField, seq: SeqField },
+	{ additionalProperties: false },
+);
+
+const Receipt = Type.Object({ room_id: RoomIdField, seq: SeqField, user_id: UserIdField });
+
+export const sendAck = defineOperation({
+	name: 'acks.send',
+	summary: 'Tell that messages were delivered, up to a seq',
+	description: 'Below the present position nothing changes; above the last message it is the last.',
+	actor: 'user',
+	permission: 'messages:read',
+	cost: 1,
+	frame_cost: 0,
+	input: PositionInput,
+	output: SuccessField,
+	errors: ['NOT_FOUND'],
+	example: { input: { room_id, seq: 42 }, output: { success: true as const } },
+});
+
+export const sendRead = defineOperation({
+	name: 'reads.send',
+	summary: 'Tell that messages were read, up to a seq',
+	description: 'Read implies delivered. Bounds as for `POST /acks`.',
+	actor: 'user',
+	permission: 'messages:read',
+	cost: 1,
+	frame_cost: 0,
+	input: PositionInput,
+	output: SuccessField,
+	errors: ['NOT_FOUND'],
+	example: { input: { room_id, seq: 42 }, output: { success: true as const } },
+});
+
+/** Positions are state, not history: these two are told live and are in no log. */
+export const ackReceived = defineEvent({
+	type: 'ack.received',
+	summary: "A member's messages were delivered up to seq",
+	data: Receipt,
+	example: { room_id, seq: 42, user_id: 'bob' as UserId },
+});
+
+export const readUpdated = defineEvent({
+	type: 'read.updated',
+	summary: 'A member read up to seq',
+	data: Receipt,
+	example: { room_id, seq: 42, user_id: 'bob' as UserId },
+});

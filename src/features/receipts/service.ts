@@ -1,0 +1,50 @@
+import type { UserCaller } from '../../core/caller.ts';
+import { type EventType, liveFrameOf, roomStream, userStream } from '../../core/event.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import type { Writer } from '../../db/writer.ts';
+import { type MembersTx, requireAccess } from '../members/service.ts';
+import { ackReceived, readUpdated, type sendAck, type sendRead } from './schema.ts';
+
+export interface ReceiptsDeps {
+	writer: Writer<MembersTx>;
+	/** In rooms above this many members only the user's own sockets are told; 0: no room is too large. */
+	liveReceiptsMax: number;
+}
+
+/** The use-cases of delivered and read positions. */
+export function createReceipts({ writer, liveReceiptsMax }: ReceiptsDeps) {
+	/**
+	 * Moves one of the caller's positions up to a seq, clamped to the last message, and tells the
+	 * room if it is small, else the caller's own sockets. Never moves back; then it tells nobody.
+	 */
+	function advance(event: EventType, position: 'updateDelivered' | 'updateRead') {
+		return async (
+			caller: UserCaller,
+			input: InputOf<typeof sendAck>,
+		): Promise<OutputOf<typeof sendAck>> =>
+			writer.commit(caller, async (tx) => {
+				const { tenant, user_id } = caller;
+				const access = await requireAccess(tx, caller, input.room_id);
+				const { room, room_id, member_count, last_seq } = access;
+				const seq = Math.min(input.seq, last_seq);
+				const value = { success: true as const };
+				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq });
+				if (!hasMoved) return { value };
+				const isSmall = liveReceiptsMax === 0 || member_count <= liveReceiptsMax;
+				const stream = isSmall ? roomStream(access) : userStream(user_id);
+				return { value, live: [liveFrameOf(event, [stream], { room_id, seq, user_id })] };
+			});
+	}
+
+	return {
+		/** Delivered up to a seq. @throws `NOT_FOUND` as `messages.send`. */
+		ack: advance(ackReceived, 'updateDelivered'),
+		/** Read, and so delivered, up to a seq. @throws `NOT_FOUND` as `messages.send`. */
+		read: advance(readUpdated, 'updateRead') satisfies (
+			caller: UserCaller,
+			input: InputOf<typeof sendRead>,
+		) => Promise<OutputOf<typeof sendRead>>,
+	};
+}
+
+export type Receipts = ReturnType<typeof createReceipts>;

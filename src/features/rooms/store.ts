@@ -1,0 +1,109 @@
+import type { Database } from 'bun:sqlite';
+import type { RoomId, RoomNo, TenantNo, UserId } from '../../core/ids.ts';
+
+/** A room with what it is to one user; the user's columns are null for who is no member. */
+export interface RoomRow {
+	room: RoomNo;
+	room_id: RoomId;
+	type: 'dm' | 'group' | 'channel';
+	name: string | null;
+	metadata: string | null;
+	user_low: UserId | null;
+	user_high: UserId | null;
+	created_at: number;
+	last_seq: number;
+	last_ordinal: number;
+	last_cursor: number;
+	member_count: number;
+	read_seq: number | null;
+	read_ordinal: number | null;
+}
+
+const ROOM = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_high, r.created_at,
+	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count, p.read_seq, p.read_ordinal`;
+
+/** All SQL of rooms. */
+export function createRoomsStore(db: Database) {
+	const nextNumber = db.query<{ last_room: RoomNo }, [number]>(
+		'UPDATE tenant_heads SET last_room = last_room + 1 WHERE tenant = ? RETURNING last_room',
+	);
+	const insert = db.query<null, NewRoom & { room: RoomNo }>(
+		`INSERT INTO rooms (tenant, room, room_id, type, name, metadata, user_low, user_high, created_at)
+		VALUES ($tenant, $room, $room_id, $type, $name, $metadata, $user_low, $user_high, $created_at)`,
+	);
+	const byPair = db.query<
+		{ room_id: RoomId },
+		{ tenant: TenantNo; user_low: UserId; user_high: UserId }
+	>(
+		`SELECT room_id FROM rooms WHERE tenant = $tenant AND user_low = $user_low
+			AND user_high = $user_high AND type = 'dm' AND deleted_at IS NULL`,
+	);
+	const find = db.query<RoomRow, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		`SELECT ${ROOM} FROM rooms r
+		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
+		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
+			AND m.user_id = $user_id AND m.left_cursor IS NULL
+		LEFT JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
+	);
+	const page = db.query<
+		RoomRow,
+		{ tenant: TenantNo; user_id: UserId; before: number; limit: number }
+	>(
+		`SELECT ${ROOM} FROM memberships m
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
+			AND r.deleted_at IS NULL AND h.last_cursor > m.hidden_cursor AND h.last_cursor < $before
+		ORDER BY h.last_cursor DESC LIMIT $limit`,
+	);
+	const update = db.query<
+		null,
+		{ tenant: TenantNo; room: RoomNo; name: string | null; metadata: string | null }
+	>('UPDATE rooms SET name = $name, metadata = $metadata WHERE tenant = $tenant AND room = $room');
+	const remove = db.query<null, { tenant: TenantNo; room: RoomNo; deleted_at: number }>(
+		'UPDATE rooms SET deleted_at = $deleted_at WHERE tenant = $tenant AND room = $room',
+	);
+
+	return {
+		/** Inserts the room under the tenant's next room number. */
+		insert: (row: NewRoom): RoomNo => {
+			const { last_room: room } = nextNumber.get(row.tenant) as { last_room: RoomNo };
+			insert.run({ ...row, room });
+			return room;
+		},
+		/** The dm of two users, given in code-unit order. */
+		findByPair: (tenant: TenantNo, user_low: UserId, user_high: UserId): RoomId | undefined =>
+			byPair.get({ tenant, user_low, user_high })?.room_id,
+		/** The room, with the user's columns where the user is a member. */
+		find: (tenant: TenantNo, room_id: RoomId, user_id: UserId | null): RoomRow | undefined =>
+			find.get({ tenant, room_id, user_id: user_id ?? '' }) ?? undefined,
+		/** The user's rooms whose latest event is before `before`, most recent first, hidden ones left out. */
+		list: (tenant: TenantNo, user_id: UserId, before: number, limit: number): RoomRow[] =>
+			page.all({ tenant, user_id, before, limit }),
+		update: (row: {
+			tenant: TenantNo;
+			room: RoomNo;
+			name: string | null;
+			metadata: string | null;
+		}): void => void update.run(row),
+		/** Marks the room as deleted; its rows stay for who was away. */
+		remove: (tenant: TenantNo, room: RoomNo, deleted_at: number): void =>
+			void remove.run({ tenant, room, deleted_at }),
+	};
+}
+
+/** A type, not an interface: SQLite's named parameters want an index signature. */
+export type NewRoom = {
+	tenant: TenantNo;
+	room_id: RoomId;
+	type: RoomRow['type'];
+	name: string | null;
+	metadata: string | null;
+	user_low: UserId | null;
+	user_high: UserId | null;
+	created_at: number;
+};
+
+export type RoomsStore = ReturnType<typeof createRoomsStore>;
