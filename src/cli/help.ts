@@ -1,0 +1,25 @@
+import { OPTIONS } from '../config/options.ts';
+import { version } from './version.ts';
+
+/** The text of `--help`: the commands, and every setting of the one table. */
+export function helpText(): string {
+	const settings = Object.entries(OPTIONS).map(([name, { default: fallback, summary }]) => {
+		const shown = fallback === '' ? '' : ` [${fallback}]`;
+		return `  ${name}${shown}\n      ${summary}`;
+	});
+	return `chatapi ${version}: a self-hosted, multi-tenant chat backend
+
+Usage: chatapi [command]
+
+Commands:
+  serve         Serve until SIGTERM or SIGINT; what happens without a command
+  healthcheck   Ask the server of the same settings for its health: exit code 0 or 1
+  version       Print the version
+  help          Print this
+
+Settings are environment variables; secrets may stand in a file that NAME_FILE names:
+${settings.join('\n')}
+
+Docs page of a running server: /swagger
+`;
+}

@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createContainer, databasePath } from '../app/container.ts';
+import { stopServer } from '../app/lifecycle.ts';
+import { startServer } from '../app/server.ts';
+import { readSettings, type Settings, weaknessOfMasterKey } from '../config/settings.ts';
+import { systemClock } from '../core/clock.ts';
+import { createLog, type Log } from '../core/log.ts';
+import { lockDataDir } from '../db/lock.ts';
+import { migrateDatabase } from '../db/migrate.ts';
+import { CommandFailed } from './failure.ts';
+import { version } from './version.ts';
+
+/** Serves until a signal, and resolves with the exit code. */
+export async function serve(): Promise<number> {
+	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
+	const log = createLog(settings.LOG_LEVEL);
+	makeDataDir(settings.DATA_DIR);
+	const lock = takeLock(settings.DATA_DIR);
+	const masterKey = masterKeyOf(settings, log);
+	const path = databasePath(settings.DATA_DIR);
+	const backups = join(settings.DATA_DIR, 'backups');
+	const { applied, backup } = migrateDatabase(path, backups, systemClock.now());
+	if (applied > 0) log.info({ applied, backup }, 'Database migrated');
+
+	let isDraining = false;
+	const container = createContainer({
+		settings,
+		masterKey,
+		version,
+		clock: systemClock,
+		log,
+		isDraining: () => isDraining,
+		onFatal(error) {
+			log.error({ err: error }, 'The database cannot be written: stopping');
+			// Nothing more may be answered. What was answered is on disk, so there is nothing to save.
+			process.exit(1);
+		},
+	});
+	const running = listen(container);
+	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
+
+	await nextSignal();
+	process.once('SIGTERM', () => process.exit(1));
+	process.once('SIGINT', () => process.exit(1));
+	isDraining = true;
+	await stopServer(running, container, log);
+	lock.release();
+	return 0;
+}
+
+const nextSignal = () =>
+	new Promise<void>((resolve) => {
+		process.once('SIGTERM', () => resolve());
+		process.once('SIGINT', () => resolve());
+	});
+
+function makeDataDir(dir: string): void {
+	try {
+		mkdirSync(dir, { recursive: true, mode: 0o700 });
+	} catch (error) {
+		throw new CommandFailed(`The data directory ${dir} cannot be made (${codeOf(error)})`);
+	}
+}
+
+function takeLock(dir: string) {
+	try {
+		const lock = lockDataDir(join(dir, 'chatapi.lock'));
+		if (lock !== undefined) return lock;
+	} catch {
+		throw new CommandFailed(`The data directory ${dir} is not writable`);
+	}
+	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
+}
+
+function listen(container: Parameters<typeof startServer>[0]) {
+	try {
+		return startServer(container);
+	} catch (error) {
+		container.close();
+		const address = container.settings.LISTEN_ADDR;
+		if (codeOf(error) === 'EADDRINUSE') throw new CommandFailed(`${address} is in use already`);
+		throw new CommandFailed(`Cannot listen on ${address} (${codeOf(error)})`);
+	}
+}
+
+/** The master key that is set, or else the data directory's own, made at the first start. */
+function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
+	if (MASTER_API_KEY !== '') return MASTER_API_KEY;
+	const file = join(DATA_DIR, 'master.key');
+	const made = randomBytes(32).toString('hex');
+	try {
+		writeFileSync(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
+		log.info({ file }, 'Made a master key, because MASTER_API_KEY is not set; it is in this file');
+		return made;
+	} catch (error) {
+		if (codeOf(error) !== 'EEXIST') throw new CommandFailed(`${file} cannot be written`);
+	}
+	chmodSync(file, 0o600);
+	const kept = readFileSync(file, 'utf8').trim();
+	const weakness = weaknessOfMasterKey(kept);
+	if (weakness !== undefined) throw new CommandFailed(`The master key in ${file} ${weakness}`);
+	log.info({ file }, 'Using the master key in this file');
+	return kept;
+}
+
+const codeOf = (error: unknown): string =>
+	String((error as { code?: unknown } | null)?.code ?? (error as Error).message);

@@ -1,0 +1,215 @@
+/**
+ * The HTTP face: binds an operation to a route. Every route goes through `answer`, and so through the
+ * same checks in the same order: 401, 403, 429, 413 and 415, 400, then the use-case.
+ *
+ * Elysia matches the path and documents it; it parses and validates nothing, for its order is
+ * another, its messages repeat input, and its answers are not the envelope.
+ */
+import type { AnyElysia, Elysia } from 'elysia';
+import { type Authorizer, requireActor } from '../core/authorize.ts';
+import type { Actor, Caller, CallerOf, TenantCaller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError, assert } from '../core/errors.ts';
+import type { Ids } from '../core/ids.ts';
+import type { InputOf, Operation, OutputOf } from '../core/operation.ts';
+import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
+import { type Authentication, userIdOf } from './authentication.ts';
+import { readBody } from './body.ts';
+import type { ErrorMapper } from './errors.ts';
+import { describeRoute, type RouteDescription } from './openapi.ts';
+import { aliasesOf } from './path-aliases.ts';
+import { createQueryReader } from './query.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
+import { requestIdOf } from './request-id.ts';
+
+type Method = RouteDescription['method'];
+
+/** What a route answers a success with: always the same status, or one that the output decides. */
+export type Success<Output> =
+	| number
+	| { statuses: readonly number[]; of: (output: Output) => number };
+
+/** 201 for what was made, 200 for what was there. */
+export const createdUnlessDuplicate: Success<{ duplicate?: true }> = {
+	statuses: [201, 200],
+	of: ({ duplicate }) => (duplicate === true ? 200 : 201),
+};
+
+export type UseCase<Op extends Operation> = (
+	caller: CallerOf[Op['actor']],
+	input: InputOf<Op>,
+) => Promise<OutputOf<Op>>;
+
+/** An answer in another form than the operation's JSON, for who asks for it. */
+export interface Alternative {
+	/** Undefined when the request wants the JSON after all. */
+	instead(request: Request): Promise<{ body: string; type: string }> | undefined;
+}
+
+export interface FaceDeps {
+	app: AnyElysia;
+	authentication: Authentication;
+	authorizer: Authorizer;
+	clock: Clock;
+	ids: Ids;
+	bounds: Bounds;
+	bodyBytesMax: number;
+	errorResponse: ErrorMapper;
+	/** The address a request counts for. */
+	addressOf(request: Request): string;
+	/** Told of every answer. */
+	observe(operation: string, status: number, ms: number): void;
+}
+
+/** What is known of a request while it is answered. */
+interface Exchange {
+	request: Request;
+	request_id: string;
+	/** Once authenticated as a tenant's: its answers carry the state of its bucket. */
+	tenant?: TenantCaller;
+}
+
+const JSON_ONLY = ['application/json'];
+const MERGE_PATCH = ['application/json', 'application/merge-patch+json'];
+const HAS_QUERY: readonly Method[] = ['GET', 'DELETE'];
+
+export function createFace(deps: FaceDeps) {
+	const { app, authentication, authorizer, clock, ids, errorResponse } = deps;
+
+	async function callerOf(operation: Operation, exchange: Exchange): Promise<Caller> {
+		const { request } = exchange;
+		const address = () => deps.addressOf(request);
+		switch (operation.actor) {
+			case 'visitor':
+				return { kind: 'visitor' };
+			case 'operator':
+				return authentication.operator(request.headers, address);
+			default: {
+				const { caller } = await authentication.tenant(request.headers, address);
+				exchange.tenant = caller;
+				authorizer.authorize(caller, operation, operation.cost ?? 0);
+				return caller;
+			}
+		}
+	}
+
+	function headersOf({ request_id, tenant }: Exchange): Record<string, string> {
+		const headers = { 'X-Request-Id': request_id };
+		const bucket = tenant === undefined ? undefined : authorizer.bucketOf(tenant);
+		if (bucket === undefined || tenant === undefined || tenant.rate === null) return headers;
+		return { ...headers, ...rateLimitHeaders(bucket, tenant.rate.per_second, clock.now()) };
+	}
+
+	function bind<Op extends Operation>(
+		method: Method,
+		path: string,
+		operation: Op,
+		useCase: UseCase<Op>,
+		success: Success<OutputOf<Op>> = 200,
+		alternative?: Alternative,
+	) {
+		const parse = createInputParser(operation, deps.bounds);
+		const check: (output: unknown) => asserts output is OutputOf<Op> = createOutputCheck(operation);
+		const readInput = createInputReader(method, path, operation, deps.bodyBytesMax);
+		const statuses = typeof success === 'number' ? [success] : success.statuses;
+		const statusOf = typeof success === 'number' ? () => success : success.of;
+
+		async function answer(exchange: Exchange, params: Record<string, string>): Promise<Response> {
+			const caller = await callerOf(operation, exchange);
+			const input = await readInput(exchange.request, params);
+			const actor = actorOf(caller, operation, exchange.request);
+			const other = await alternative?.instead(exchange.request);
+			if (other !== undefined) {
+				const headers = { 'Content-Type': other.type, ...headersOf(exchange) };
+				return new Response(other.body, { headers });
+			}
+			const output = await useCase(actor, parse(input));
+			check(output);
+			return new Response(JSON.stringify(output), {
+				status: statusOf(output),
+				headers: { 'Content-Type': 'application/json', ...headersOf(exchange) },
+			});
+		}
+
+		async function handler({
+			request,
+			params,
+		}: {
+			request: Request;
+			params: Record<string, string>;
+		}): Promise<Response> {
+			const startedAt = clock.monotonic();
+			const exchange: Exchange = { request, request_id: requestIdOf(request.headers, ids) };
+			let response: Response;
+			try {
+				response = await answer(exchange, params);
+			} catch (error) {
+				response = errorResponse(error, exchange.request_id, headersOf(exchange));
+			}
+			deps.observe(operation.name, response.status, clock.monotonic() - startedAt);
+			return response;
+		}
+
+		const detail = describeRoute(operation, { method, path, status: statuses });
+		(app as Elysia).route(method, path, handler, { parse: 'none', detail });
+		for (const alias of aliasesOf(path)) {
+			(app as Elysia).route(method, alias, handler, { parse: 'none', detail: { hide: true } });
+		}
+	}
+
+	type Bind = <Op extends Operation>(
+		path: string,
+		operation: Op,
+		useCase: UseCase<Op>,
+		success?: Success<OutputOf<Op>>,
+		alternative?: Alternative,
+	) => void;
+	const get: Bind = (...route) => bind('GET', ...route);
+	const post: Bind = (...route) => bind('POST', ...route);
+	const put: Bind = (...route) => bind('PUT', ...route);
+	const patch: Bind = (...route) => bind('PATCH', ...route);
+	const remove: Bind = (...route) => bind('DELETE', ...route);
+	return { get, post, put, patch, delete: remove };
+}
+
+/** Binds operations to routes; given to every feature's routes.ts. */
+export type Face = ReturnType<typeof createFace>;
+
+/** The caller as the operation's use-case wants it. @throws `VALIDATION_ERROR`: see `requireActor`. */
+function actorOf<Op extends Operation>(
+	caller: Caller,
+	operation: Op,
+	request: Request,
+): CallerOf[Op['actor']] {
+	if (caller.kind !== 'tenant') return caller as CallerOf[Actor] as CallerOf[Op['actor']];
+	const user_id = userIdOf(request.headers);
+	return requireActor(user_id === null ? caller : { ...caller, user_id }, operation);
+}
+
+/**
+ * Makes what gathers an operation's input from a request: the path's parameters, and the query of
+ * GET and DELETE or the body of all else.
+ */
+function createInputReader(method: Method, path: string, operation: Operation, bytesMax: number) {
+	const hasQuery = HAS_QUERY.includes(method);
+	const readQuery = createQueryReader(hasQuery ? operation.input.properties : {});
+	const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name as string);
+	const mediaTypes = method === 'PATCH' || method === 'PUT' ? MERGE_PATCH : JSON_ONLY;
+
+	return async function readInput(
+		request: Request,
+		params: Record<string, string>,
+	): Promise<Record<string, unknown>> {
+		const body = hasQuery ? {} : await readBody(request, bytesMax, mediaTypes);
+		const input = { ...readQuery(request.url), ...body };
+		for (const name of inPath) {
+			// Else a body could name another room than the path.
+			if (Object.hasOwn(input, name)) {
+				throw new AppError('VALIDATION_ERROR', 'Unknown field', { field: name });
+			}
+			assert(params[name] !== undefined, `the path of ${operation.name} has ${name}`);
+			input[name] = params[name];
+		}
+		return input;
+	};
+}

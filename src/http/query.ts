@@ -1,0 +1,34 @@
+import type { TProperties, TSchema } from '@sinclair/typebox';
+import { AppError } from '../core/errors.ts';
+
+const isInteger = (schema: TSchema | undefined) => schema?.type === 'integer';
+
+/**
+ * Makes what reads a URL's query as an operation's fields: integers where the schema wants them,
+ * text otherwise. What is no integer stays text, for the schema to refuse.
+ *
+ * @throws (the reader) `VALIDATION_ERROR` for a parameter given twice.
+ */
+export function createQueryReader(properties: TProperties) {
+	return function readQuery(url: string): Record<string, unknown> {
+		const start = url.indexOf('?');
+		const fields: Record<string, unknown> = {};
+		if (start === -1) return fields;
+		for (const [name, text] of new URLSearchParams(url.slice(start + 1))) {
+			if (Object.hasOwn(fields, name)) {
+				throw new AppError('VALIDATION_ERROR', 'Given more than once', {
+					field: name.slice(0, 128),
+				});
+			}
+			const isNumber = isInteger(properties[name]) && /^-?\d{1,16}$/.test(text);
+			// defineProperty would be owed to __proto__; a null-prototype object is not what schemas expect.
+			Object.defineProperty(fields, name, {
+				value: isNumber ? Number(text) : text,
+				enumerable: true,
+				writable: true,
+				configurable: true,
+			});
+		}
+		return fields;
+	};
+}

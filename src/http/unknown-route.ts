@@ -1,0 +1,24 @@
+import { AppError } from '../core/errors.ts';
+
+/**
+ * Makes what says why no route matched: nobody knows the path, or its methods are others. The
+ * router itself answers both alike.
+ */
+export function createUnknownRoute(routes: () => readonly { method: string; path: string }[]) {
+	let patterns: { method: string; pattern: RegExp }[] | undefined;
+
+	return function unknownRoute(request: Request): AppError {
+		patterns ??= routes().map(({ method, path }) => ({ method, pattern: patternOf(path) }));
+		const { pathname } = new URL(request.url);
+		const methods = patterns.filter(({ pattern }) => pattern.test(pathname));
+		if (methods.length === 0) return new AppError('NOT_FOUND', 'Route not found');
+		const allow = [...new Set(methods.map(({ method }) => method))].join(', ');
+		return new AppError('METHOD_NOT_ALLOWED', `Method not allowed. Must be one of: ${allow}`, {
+			allow,
+		});
+	};
+}
+
+/** `/rooms/:room_id` matches `/rooms/x` and `/rooms/x/`, as the router does. */
+const patternOf = (path: string) =>
+	new RegExp(`^${path.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}/?$`);

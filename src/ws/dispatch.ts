@@ -1,0 +1,161 @@
+/**
+ * A frame in, at most one reply out: the WebSocket's counterpart of the HTTP face, with the same
+ * checks in the same order, before the same use-cases.
+ *
+ * Called by: the gateway, for each frame. Order: everything up to the use-case's first wait runs
+ * before this returns, so the writes of one socket queue in the order of its frames.
+ *
+ * Must never: throw or reject. An exception in a Bun handler would end the process.
+ */
+import type { Authorizer } from '../core/authorize.ts';
+import type { UserCaller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import { AppError, ERRORS, errorBodyOf } from '../core/errors.ts';
+import { parseJson } from '../core/json.ts';
+import type { Log } from '../core/log.ts';
+import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
+import type { Connection } from '../realtime/connections.ts';
+import type { FrameBinding, Frames } from './frames.ts';
+
+/** What a frame turned out to be, for the limits of its socket. */
+export type Verdict = 'understood' | 'bad';
+
+export interface DispatchDeps {
+	frames: Frames;
+	authorizer: Authorizer;
+	bounds: Bounds;
+	frameBytesMax: number;
+	clock: Clock;
+	log: Log;
+	observe(operation: string, status: number, ms: number): void;
+}
+
+/** A binding with its schemas compiled. */
+interface Handler {
+	binding: FrameBinding;
+	parse(input: Record<string, unknown>): unknown;
+	check(output: unknown): void;
+}
+
+const REQUEST_ID_LENGTH_MAX = 64;
+
+export function createDispatch(deps: DispatchDeps) {
+	const { authorizer, clock, log } = deps;
+	const handlers = new Map<string, Handler>();
+	for (const binding of deps.frames) {
+		const check: (output: unknown) => void = createOutputCheck(binding.operation);
+		handlers.set(binding.type, {
+			binding,
+			parse: createInputParser(binding.operation, deps.bounds),
+			check,
+		});
+	}
+	const known = [...handlers.keys()].join(', ');
+
+	function sendError(
+		connection: Connection,
+		error: unknown,
+		request_id: string | undefined,
+		operation: string | undefined,
+	): ReturnType<typeof errorBodyOf> {
+		const body = errorBodyOf(error, request_id);
+		if (body.code === 'INTERNAL_ERROR') {
+			log.error({ err: error, request_id, operation }, 'Frame failed');
+		}
+		connection.send(JSON.stringify({ type: 'error', ...body }));
+		return body;
+	}
+
+	/** Sends the error of a frame that was never understood as an operation. */
+	const sendRefusal = (connection: Connection, error: unknown, request_id?: string) =>
+		sendError(connection, error, request_id, undefined);
+
+	function handlerOf(type: unknown): Handler {
+		const handler = typeof type === 'string' ? handlers.get(type) : undefined;
+		if (handler !== undefined) return handler;
+		throw new AppError('VALIDATION_ERROR', `Unknown frame type. Must be one of: ${known}`, {
+			field: 'type',
+		});
+	}
+
+	async function run(
+		connection: Connection,
+		caller: UserCaller,
+		{ binding, parse, check }: Handler,
+		fields: Record<string, unknown>,
+		request_id: string | undefined,
+	): Promise<void> {
+		const { operation } = binding;
+		const startedAt = clock.monotonic();
+		let status = 200;
+		try {
+			authorizer.authorize(caller, operation, operation.frame_cost ?? operation.cost ?? 0);
+			const output = await binding.run(caller, parse(fields), connection);
+			check(output);
+			if (request_id !== undefined) {
+				connection.send(JSON.stringify({ type: 'reply', request_id, ok: true, data: output }));
+			}
+		} catch (error) {
+			const { code } = sendError(connection, error, request_id, operation.name);
+			status = ERRORS[code].status;
+			if (code === 'VALIDATION_ERROR' || code === 'PAYLOAD_TOO_LARGE') connection.countBadFrame();
+		}
+		deps.observe(operation.name, status, clock.monotonic() - startedAt);
+	}
+
+	/** Reads one frame and acts on it. What cannot be read is answered with an error and counted. */
+	return function dispatch(
+		connection: Connection,
+		caller: UserCaller,
+		frame: string | Buffer,
+	): void {
+		let request_id: string | undefined;
+		try {
+			const { type, request_id: given, ...rest } = objectOf(frame, deps.frameBytesMax);
+			request_id = requestIdOf(given);
+			const handler = handlerOf(type);
+			void run(connection, caller, handler, fieldsOf(rest), request_id);
+		} catch (error) {
+			sendRefusal(connection, error, request_id);
+			connection.countBadFrame();
+		}
+	};
+}
+
+export type Dispatch = ReturnType<typeof createDispatch>;
+
+function objectOf(frame: string | Buffer, bytesMax: number): Record<string, unknown> {
+	if (typeof frame !== 'string') {
+		throw new AppError('VALIDATION_ERROR', 'A frame must be text, not binary');
+	}
+	if (frame.length > bytesMax || Buffer.byteLength(frame) > bytesMax) {
+		throw new AppError('PAYLOAD_TOO_LARGE', `A frame must be at most ${bytesMax} bytes`);
+	}
+	const value = parseJson(frame);
+	if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+		return value as Record<string, unknown>;
+	}
+	throw new AppError('VALIDATION_ERROR', 'A frame must be a JSON object');
+}
+
+function requestIdOf(given: unknown): string | undefined {
+	if (given === undefined) return undefined;
+	if (typeof given === 'string' && given.length >= 1 && given.length <= REQUEST_ID_LENGTH_MAX) {
+		return given;
+	}
+	throw new AppError(
+		'VALIDATION_ERROR',
+		`Must be a string of 1 to ${REQUEST_ID_LENGTH_MAX} characters`,
+		{ field: 'request_id' },
+	);
+}
+
+/** The fields beside the type, or those under `data`: the same frame written either way. */
+function fieldsOf(rest: Record<string, unknown>): Record<string, unknown> {
+	const { data, ...others } = rest;
+	if (data === undefined) return rest;
+	if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+		throw new AppError('VALIDATION_ERROR', 'Must be an object', { field: 'data' });
+	}
+	return { ...others, ...data };
+}

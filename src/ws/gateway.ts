@@ -1,0 +1,298 @@
+/**
+ * Sockets: who may open one, what it follows, what it may send, and how it ends.
+ *
+ * The upgrade is an ordinary route, so that a refusal is an ordinary answer; the frames go to raw
+ * Bun handlers, because Elysia's own coerce text, run asynchronously and swallow exceptions.
+ *
+ * Concurrency: handlers are synchronous. Whatever waits is started by one and caught.
+ * Must never: let an exception or a rejection out of a handler, for Bun would end the process.
+ */
+import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
+import type { AnyElysia, Elysia } from 'elysia';
+import { type Authorizer, requireActor } from '../core/authorize.ts';
+import type { TenantCaller, UserCaller } from '../core/caller.ts';
+import type { Clock } from '../core/clock.ts';
+import { encodeCursor } from '../core/cursor.ts';
+import { AppError, errorBodyOf } from '../core/errors.ts';
+import { roomTopic, userStream } from '../core/event.ts';
+import { type Ids, USER_ID, type UserId } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { Operation } from '../core/operation.ts';
+import type { LogHead } from '../db/event-log.ts';
+import type { Authentication } from '../http/authentication.ts';
+import { userIdOf } from '../http/authentication.ts';
+import type { ErrorMapper } from '../http/errors.ts';
+import { describeUpgrade } from '../http/openapi.ts';
+import { aliasesOf } from '../http/path-aliases.ts';
+import { requestIdOf } from '../http/request-id.ts';
+import type { Connections } from '../realtime/connections.ts';
+import { topicOf } from '../realtime/topics.ts';
+import type { Dispatch } from './dispatch.ts';
+import { Socket, type SocketLimits } from './socket.ts';
+
+export interface GatewayLimits extends SocketLimits {
+	/** 0 switches each of these off. */
+	perUser: number;
+	perTenant: number;
+	perServer: number;
+	subscriptionsMax: number;
+	frameBytesMax: number;
+	contentBytesMax: number;
+}
+
+export interface GatewayDeps {
+	authentication: Authentication;
+	authorizer: Authorizer;
+	connections: Connections;
+	dispatch: Dispatch;
+	clock: Clock;
+	ids: Ids;
+	log: Log;
+	limits: GatewayLimits;
+	/** `GET /ws` as the docs show it. */
+	operation: Operation;
+	/** Of the server, for tenants without their own. */
+	allowedOrigins: readonly string[];
+	errorResponse: ErrorMapper;
+	addressOf(request: Request): string;
+	/** The user's rooms with what is unread in each. */
+	roomsOf(
+		caller: UserCaller,
+	): Promise<readonly { room_id: Parameters<typeof roomTopic>[0]; unread: number }[]>;
+	headOf(tenant: TenantCaller['tenant']): LogHead;
+	observe(operation: string, status: number, ms: number): void;
+	/** A number in [0, 1). */
+	random(): number;
+}
+
+/** Seconds without a sign of life from the client before Bun drops it; Bun pings in time. */
+const IDLE_TIMEOUT_S = 60;
+/** Above our own limit, so that the refusal is ours; beyond, Bun ends the connection with 1009. */
+const FRAME_HEADROOM_BYTES = 64 * 1024;
+/** Unsent beyond this, Bun drops the connection. The hub closes with a code well before. */
+const BACKPRESSURE_BYTES_MAX = 1024 * 1024;
+/** Over which a drain spreads its clients' return. */
+const RECONNECT_SPREAD_MS = 5000;
+const DRAIN_SLICE = 500;
+/** The longest that a timer can be set for. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export function createGateway(deps: GatewayDeps) {
+	const { authentication, authorizer, connections, clock, ids, log, limits, operation } = deps;
+	let isDraining = false;
+
+	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
+	async function admit(request: Request): Promise<Socket> {
+		const { headers } = request;
+		const address = () => deps.addressOf(request);
+		const { caller, profile, expires_at } = await authentication.tenant(headers, address);
+		authorizer.authorize(caller, operation, operation.cost ?? 0);
+		requireOrigin(headers.get('Origin'), profile.allowed_origins ?? deps.allowedOrigins);
+		const user_id = requestedUser(request);
+		const user = requireActor({ ...caller, user_id }, operation) as UserCaller;
+		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
+		return new Socket(ids('conn'), user, expires_at, clock.monotonic);
+	}
+
+	async function upgrade(request: Request, server: Server<Socket>): Promise<Response | undefined> {
+		const startedAt = clock.monotonic();
+		const request_id = requestIdOf(request.headers, ids);
+		const headers = { 'X-Request-Id': request_id };
+		let response: Response | undefined;
+		try {
+			const socket = await admit(request);
+			if (!server.upgrade(request, { data: socket, headers })) {
+				throw new AppError('VALIDATION_ERROR', 'Expected a WebSocket upgrade', {
+					field: 'Upgrade',
+				});
+			}
+		} catch (error) {
+			response = deps.errorResponse(error, request_id, headers);
+		}
+		deps.observe(operation.name, response?.status ?? 101, clock.monotonic() - startedAt);
+		return response;
+	}
+
+	/** The limit that one socket more would break. */
+	function isFull({ tenant_id, user_id }: Socket): boolean {
+		const { perUser, perTenant, perServer } = limits;
+		return (
+			(perServer > 0 && connections.size >= perServer) ||
+			(perTenant > 0 && connections.countOfTenant(tenant_id) >= perTenant) ||
+			(perUser > 0 && connections.countOfUser(tenant_id, user_id) >= perUser)
+		);
+	}
+
+	function open(ws: ServerWebSocket<Socket>): void {
+		const socket = ws.data;
+		socket.attach(ws);
+		if (isDraining || isFull(socket)) {
+			socket.end(isDraining ? 'server_shutdown' : 'connection_limit');
+			return;
+		}
+		connections.add(socket);
+		expire(socket);
+		void greet(socket).catch((error) => {
+			log.error({ err: error, connection_id: socket.connection_id }, 'Socket not greeted');
+			socket.close(1011, 'internal_error');
+		});
+	}
+
+	/** Closes the socket when its key ends. */
+	function expire(socket: Socket): void {
+		if (socket.expires_at === null) return;
+		const leftMs = socket.expires_at - clock.now();
+		if (leftMs <= 0) socket.end('credential_revoked');
+		else socket.expiry = setTimeout(() => expire(socket), Math.min(leftMs, TIMER_MS_MAX));
+	}
+
+	/**
+	 * Subscribes to everything the user follows and sends the first frame. The rooms are read and
+	 * subscribed to in one turn of the event loop, in which no commit can publish.
+	 */
+	async function greet(socket: Socket): Promise<void> {
+		const { caller } = socket;
+		const { tenant_id, user_id } = caller;
+		const rooms = await deps.roomsOf(caller);
+		const { epoch, last_cursor } = deps.headOf(caller.tenant);
+		socket.subscribe(topicOf(tenant_id, userStream(user_id)));
+		let unread_count = 0;
+		for (const { room_id, unread } of rooms) {
+			socket.subscribe(topicOf(tenant_id, roomTopic(room_id)));
+			unread_count += unread;
+		}
+		socket.send(
+			JSON.stringify({
+				type: 'connected',
+				connection_id: socket.connection_id,
+				user_id,
+				cursor: encodeCursor(epoch, last_cursor),
+				resumed: false,
+				unread_count,
+				heartbeat_ms: (IDLE_TIMEOUT_S / 2) * 1000,
+				limits: {
+					frames_per_second: limits.frameRate?.per_second ?? 0,
+					subscriptions: limits.subscriptionsMax,
+					frame_bytes: limits.frameBytesMax,
+					content_bytes: limits.contentBytesMax,
+				},
+			}),
+		);
+	}
+
+	function message(ws: ServerWebSocket<Socket>, frame: string | Buffer): void {
+		const socket = ws.data;
+		if (!socket.isOpen) return;
+		const waitMs = socket.takeFrame(limits);
+		if (waitMs > 0) {
+			const error = new AppError(
+				'RATE_LIMIT_EXCEEDED',
+				'Rate limit exceeded: the bucket "frames" of this socket is empty',
+				{ retry_after_ms: waitMs },
+			);
+			socket.send(JSON.stringify({ type: 'error', ...errorBodyOf(error, requestIdIn(frame)) }));
+			return;
+		}
+		deps.dispatch(socket, socket.caller, frame);
+	}
+
+	/** Keeps a handler's exception in: Bun would end the process. */
+	const guarded =
+		<Input extends [ServerWebSocket<Socket>, ...unknown[]]>(handle: (...input: Input) => void) =>
+		(...input: Input): void => {
+			try {
+				handle(...input);
+			} catch (error) {
+				log.error({ err: error, connection_id: input[0].data.connection_id }, 'Socket failed');
+			}
+		};
+
+	const handlers: WebSocketHandler<Socket> = {
+		open: guarded(open),
+		message: guarded(message),
+		close: guarded((ws: ServerWebSocket<Socket>) => {
+			ws.data.detach();
+			connections.remove(ws.data);
+		}),
+		// Bun calls what is missing on `data` instead, so each of them is there.
+		drain: () => {},
+		ping: () => {},
+		pong: () => {},
+		error: (error, ws) =>
+			log.error({ err: error, connection_id: ws.data?.connection_id }, 'Socket failed'),
+		idleTimeout: IDLE_TIMEOUT_S,
+		sendPings: true,
+		perMessageDeflate: false,
+		publishToSelf: true,
+		maxPayloadLength: limits.frameBytesMax + FRAME_HEADROOM_BYTES,
+		backpressureLimit: BACKPRESSURE_BYTES_MAX,
+		closeOnBackpressureLimit: true,
+	};
+
+	return {
+		/** For the server to listen with. */
+		handlers,
+
+		/** Adds `GET /ws`. */
+		route(app: AnyElysia): void {
+			const handler = ({ request, server }: { request: Request; server: unknown }) =>
+				upgrade(request, server as Server<Socket>);
+			const detail = describeUpgrade(operation);
+			(app as Elysia).get('/ws', handler, { detail });
+			for (const alias of aliasesOf('/ws')) {
+				(app as Elysia).get(alias, handler, { detail: { hide: true } });
+			}
+		},
+
+		/** Tells every client to come back later, each at another moment, and closes it; in slices. */
+		async drain(): Promise<void> {
+			isDraining = true;
+			let count = 0;
+			for (const connection of connections.all()) {
+				const reconnect_after_ms = Math.floor(deps.random() * RECONNECT_SPREAD_MS);
+				connection.send(JSON.stringify({ type: 'server.shutdown', reconnect_after_ms }));
+				(connection as Socket).end('server_shutdown');
+				if (++count % DRAIN_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
+			}
+		},
+	};
+}
+
+export type Gateway = ReturnType<typeof createGateway>;
+
+/** An exact match, or a wildcard. Who sends no Origin is no browser, and brought a credential. */
+function requireOrigin(origin: string | null, allowed: readonly string[]): void {
+	if (origin === null || allowed.includes('*') || allowed.includes(origin)) return;
+	throw new AppError(
+		'AUTHORIZATION_ERROR',
+		"Origin not allowed: add it to the tenant's allowed_origins, or to ALLOWED_ORIGINS",
+		{ field: 'Origin' },
+	);
+}
+
+/** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
+function requestedUser(request: Request): UserId | null {
+	const inHeader = userIdOf(request.headers);
+	const query = new URL(request.url, 'http://localhost').searchParams;
+	for (const name of query.keys()) {
+		if (name === 'user_id') continue;
+		throw new AppError('VALIDATION_ERROR', 'Unknown parameter', { field: name.slice(0, 128) });
+	}
+	const [inQuery, ...more] = query.getAll('user_id');
+	if (inQuery === undefined) return inHeader;
+	if (more.length > 0 || !USER_ID.test(inQuery)) {
+		throw new AppError('VALIDATION_ERROR', 'Must be one user id', { field: 'user_id' });
+	}
+	if (inHeader !== null && inHeader !== inQuery) {
+		throw new AppError('VALIDATION_ERROR', 'X-User-Id and user_id name two users', {
+			field: 'user_id',
+		});
+	}
+	return inQuery as UserId;
+}
+
+/** The request id of a frame that is not going to be read, so that its sender knows which one it was. */
+function requestIdIn(frame: string | Buffer): string | undefined {
+	if (typeof frame !== 'string' || frame.length > 4096) return undefined;
+	return /"request_id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"/.exec(frame)?.[1];
+}
