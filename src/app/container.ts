@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import { createAuthorizer } from '../core/authorize.ts';
-import type { UserCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Effect } from '../core/effect.ts';
 import { assert } from '../core/errors.ts';
@@ -162,7 +161,6 @@ export function createContainer(options: ContainerOptions) {
 		headOf,
 		/** A number in [0, 1). */
 		random: () => randomBytes(4).readUInt32BE() / 2 ** 32,
-		roomsOf: async ({ tenant, user_id }: UserCaller) => read.members.listRooms(tenant, user_id),
 		features: { tenants, keys, messages, rooms, members, receipts, operations, status },
 		/** After the last request: puts the file in order and lets go of it. */
 		close(): void {

@@ -109,7 +109,7 @@ export function startServer(container: Container): RunningServer {
 		allowedOrigins: settings.ALLOWED_ORIGINS,
 		errorResponse,
 		addressOf,
-		roomsOf: container.roomsOf,
+		roomsOf: features.members.roomsOf,
 		headOf: container.headOf,
 		observe,
 		random: container.random,

@@ -1,7 +1,7 @@
 import Type, { type TSchema } from 'typebox';
 
 /** How the text of an environment variable is read before its schema checks it. */
-export type OptionKind = 'text' | 'secret' | 'integer' | 'duration' | 'bytes' | 'list';
+export type OptionKind = 'text' | 'secret' | 'integer' | 'duration' | 'bytes' | 'list' | 'ranges';
 
 export interface Option<Schema extends TSchema = TSchema> {
 	kind: OptionKind;
@@ -78,7 +78,7 @@ export const OPTIONS = {
 		'Origins whose pages may open sockets of tenants without allowed_origins, separated by commas; * for any.',
 	),
 	TRUSTED_PROXIES: option(
-		'list',
+		'ranges',
 		Type.Array(Type.String({ minLength: 1 })),
 		'',
 		'Addresses or CIDR ranges of the proxies whose X-Forwarded-For is believed, separated by commas.',

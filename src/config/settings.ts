@@ -1,5 +1,6 @@
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
+import { parseAddressRange } from '../core/address-range.ts';
 import { OPTIONS, type Option, type OptionName } from './options.ts';
 
 /** Every setting by the name of its environment variable. Durations are milliseconds, sizes bytes. */
@@ -35,14 +36,21 @@ function read({ kind }: Option, text: string): unknown {
 		case 'bytes':
 			return scaled(/^(\d{1,12})(|B|KiB|MiB)$/.exec(text), SIZE_BYTES);
 		case 'list':
-			return text
-				.split(',')
-				.map((item) => item.trim())
-				.filter((item) => item !== '');
+			return itemsOf(text);
+		case 'ranges':
+			return itemsOf(text).every((item) => parseAddressRange(item) !== undefined)
+				? itemsOf(text)
+				: undefined;
 		default:
 			return text;
 	}
 }
+
+const itemsOf = (text: string): string[] =>
+	text
+		.split(',')
+		.map((item) => item.trim())
+		.filter((item) => item !== '');
 
 const scaled = (match: RegExpExecArray | null, units: Record<string, number>) => {
 	const unit = units[match?.[2] ?? '?'];
@@ -56,6 +64,7 @@ const FORM: Record<Option['kind'], string> = {
 	duration: 'a duration such as 500ms, 30s, 5m, 7d',
 	bytes: 'a size such as 65536, 256KiB, 1MiB',
 	list: 'a list separated by commas',
+	ranges: 'a list of addresses or CIDR ranges separated by commas',
 };
 
 /**

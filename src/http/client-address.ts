@@ -1,15 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-
-/** An address, or a range in CIDR form, as a `TRUSTED_PROXIES` entry. Undefined when it is neither. */
-export function parseRange(text: string): { address: string; prefix: number } | undefined {
-	const [address = '', bits, ...rest] = text.split('/');
-	const family = isIP(address);
-	const widest = family === 4 ? 32 : 128;
-	const prefix = bits === undefined ? widest : Number(bits);
-	const isRange =
-		family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(String(prefix)) && prefix <= widest;
-	return isRange ? { address, prefix } : undefined;
-}
+import { parseAddressRange } from '../core/address-range.ts';
 
 /**
  * Makes the function that says whose request it is: the peer's address, or, behind proxies that are
@@ -19,7 +9,7 @@ export function parseRange(text: string): { address: string; prefix: number } | 
 export function createClientAddress(trusted: readonly string[]) {
 	const proxies = new BlockList();
 	for (const text of trusted) {
-		const range = parseRange(text);
+		const range = parseAddressRange(text);
 		if (range === undefined) continue;
 		proxies.addSubnet(range.address, range.prefix, isIP(range.address) === 4 ? 'ipv4' : 'ipv6');
 	}

@@ -42,6 +42,8 @@ export type UseCase<Op extends Operation> = (
 
 /** An answer in another form than the operation's JSON, for who asks for it. */
 export interface Alternative {
+	/** Its media type, without parameters, for the docs. */
+	type: string;
 	/** Undefined when the request wants the JSON after all. */
 	instead(request: Request): Promise<{ body: string; type: string }> | undefined;
 }
@@ -150,7 +152,12 @@ export function createFace(deps: FaceDeps) {
 			return response;
 		}
 
-		const detail = describeRoute(operation, { method, path, status: statuses });
+		const detail = describeRoute(operation, {
+			method,
+			path,
+			status: statuses,
+			...(alternative === undefined ? {} : { otherType: alternative.type }),
+		});
 		(app as Elysia).route(method, path, handler, { parse: 'none', detail });
 		for (const alias of aliasesOf(path)) {
 			(app as Elysia).route(method, alias, handler, { parse: 'none', detail: { hide: true } });

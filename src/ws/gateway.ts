@@ -223,7 +223,6 @@ export function createGateway(deps: GatewayDeps) {
 		idleTimeout: IDLE_TIMEOUT_S,
 		sendPings: true,
 		perMessageDeflate: false,
-		publishToSelf: true,
 		maxPayloadLength: limits.frameBytesMax + FRAME_HEADROOM_BYTES,
 		backpressureLimit: BACKPRESSURE_BYTES_MAX,
 		closeOnBackpressureLimit: true,

@@ -64,7 +64,7 @@ export const createKey = defineOperation({
 	errors: ['NOT_FOUND'],
 	example: {
 		input: { tenant_id, name: 'Production', permissions: ['send', 'rooms:read'] },
-		output: { ...example, api_key: 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9rB' },
+		output: { ...example, api_key: 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9r' },
 	},
 });
 

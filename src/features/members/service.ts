@@ -1,4 +1,4 @@
-import type { TenantCaller } from '../../core/caller.ts';
+import type { TenantCaller, UserCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
@@ -258,6 +258,9 @@ export function createMembers({ writer, read, clock, limits, closeRoom }: Member
 		add,
 		update,
 		remove,
+
+		/** All rooms of a user, with what is unread in each: what a socket follows. */
+		roomsOf: async ({ tenant, user_id }: UserCaller) => read.members.listRooms(tenant, user_id),
 
 		/** A page of a room's members in the order of user ids. @throws `NOT_FOUND`. */
 		list: async (

@@ -45,7 +45,7 @@ const eventExample = {
 	client_msg_id: 'c-4711',
 	created_at: '2026-11-21T03:45:00.123Z',
 };
-const example = { ...eventExample, cursor: '3k9qz00000000a1f' };
+const example = { ...eventExample, cursor: '3k9qv00000000a1f' };
 
 export const sendMessage = defineOperation({
 	name: 'messages.send',
@@ -102,7 +102,7 @@ export const listMessages = defineOperation({
 	errors: ['NOT_FOUND'],
 	example: {
 		input: { room_id, after_seq: 41, limit: 50 },
-		output: { messages: [example], has_more: false, as_of: '3k9qz00000000a1f' },
+		output: { messages: [example], has_more: false, as_of: '3k9qv00000000a1f' },
 	},
 });
 

@@ -109,7 +109,7 @@ export const listRooms = defineOperation({
 	errors: [],
 	example: {
 		input: { limit: 50 },
-		output: { rooms: [example], next_cursor: null, as_of: '3k9qz00000000a1f' },
+		output: { rooms: [example], next_cursor: null, as_of: '3k9qv00000000a1f' },
 	},
 });
 

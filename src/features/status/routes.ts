@@ -20,6 +20,7 @@ export function routeStatus(
 	face.get('/livez', getLive, status.live);
 	face.get('/readyz', getReady, status.ready, okOr503);
 	face.get('/metrics', getMetrics, metrics.figures, 200, {
+		type: 'text/plain',
 		// JSON only for who asks for it: scrapers send a list of text types, browsers and curl */*.
 		instead: (request) =>
 			request.headers.get('Accept')?.includes('application/json') === true

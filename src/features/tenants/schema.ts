@@ -103,7 +103,7 @@ export const createTenant = defineOperation({
 	errors: [],
 	example: {
 		input: { name: 'MyCompany', domain: 'acme.com', rate_limit: { requests_per_second: 500 } },
-		output: { ...example, api_key: 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9rB' },
+		output: { ...example, api_key: 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9r' },
 	},
 });
 
