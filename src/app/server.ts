@@ -1,5 +1,6 @@
 import type { Server } from 'bun';
 import { Elysia } from 'elysia';
+import { localUrl, parseListenAddress } from '../core/address.ts';
 import { connectionFrames } from '../features/connections/frames.ts';
 import { openConnection } from '../features/connections/schema.ts';
 import { routeKeys } from '../features/keys/routes.ts';
@@ -34,16 +35,6 @@ export interface RunningServer {
 /** Far above our own limit: what is larger is Bun's to refuse, with a bare 413. */
 const BODY_BYTES_HARD_MAX = 128 * 1024 * 1024;
 const HTTP_IDLE_TIMEOUT_S = 60;
-
-/** Host and port of an address such as `:8080` or `[::1]:8080`. */
-export function parseAddress(address: string): { hostname: string; port: number } {
-	const colon = address.lastIndexOf(':');
-	const hostname = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-	return {
-		hostname: hostname === '' ? '0.0.0.0' : hostname,
-		port: Number(address.slice(colon + 1)),
-	};
-}
 
 /**
  * Assembles every route, frame and page over the container and listens.
@@ -121,6 +112,7 @@ export function startServer(container: Container): RunningServer {
 		authorizer,
 		clock,
 		ids,
+		log,
 		bounds,
 		bodyBytesMax: settings.MAX_BODY_BYTES,
 		errorResponse,
@@ -137,8 +129,9 @@ export function startServer(container: Container): RunningServer {
 	gateway.route(app);
 	app.use(createDocs({ version: container.version, ids, routes: () => app.routes }));
 
+	const listenAddress = parseListenAddress(settings.LISTEN_ADDR);
 	app.listen({
-		...parseAddress(settings.LISTEN_ADDR),
+		...listenAddress,
 		// Two processes on one port would split the sockets of a room between them.
 		reusePort: false,
 		development: false,
@@ -149,7 +142,7 @@ export function startServer(container: Container): RunningServer {
 	server = app.server as Server<Socket>;
 	container.hub.attach(server);
 	return {
-		url: `http://${formatHost(server.hostname ?? 'localhost')}:${server.port}`,
+		url: localUrl({ hostname: listenAddress.hostname, port: server.port ?? 0 }),
 		gateway,
 		server,
 		metricsServer: settings.METRICS_ADDR === '' ? undefined : serveMetrics(container),
@@ -158,7 +151,7 @@ export function startServer(container: Container): RunningServer {
 
 function serveMetrics({ settings, metrics }: Container): Server<undefined> {
 	return Bun.serve({
-		...parseAddress(settings.METRICS_ADDR),
+		...parseListenAddress(settings.METRICS_ADDR),
 		reusePort: false,
 		development: false,
 		async fetch(request) {
@@ -168,5 +161,3 @@ function serveMetrics({ settings, metrics }: Container): Server<undefined> {
 		},
 	});
 }
-
-const formatHost = (host: string) => (host.includes(':') ? `[${host}]` : host);

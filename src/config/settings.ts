@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import Value from 'typebox/value';
-import { parseAddressRange } from '../core/address-range.ts';
+import { parseAddressRange } from '../core/address.ts';
 import { OPTIONS, type Option, type OptionName } from './options.ts';
 
 /** Every setting by the name of its environment variable. Durations are milliseconds, sizes bytes. */

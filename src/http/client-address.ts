@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { parseAddressRange } from '../core/address-range.ts';
+import { parseAddressRange } from '../core/address.ts';
 
 /**
  * Makes the function that says whose request it is: the peer's address, or, behind proxies that are

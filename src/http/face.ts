@@ -11,6 +11,7 @@ import type { Actor, Caller, CallerOf, TenantCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assert } from '../core/errors.ts';
 import type { Ids } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
 import type { InputOf, Operation, OutputOf } from '../core/operation.ts';
 import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
 import { type Authentication, userIdOf } from './authentication.ts';
@@ -54,6 +55,7 @@ export interface FaceDeps {
 	authorizer: Authorizer;
 	clock: Clock;
 	ids: Ids;
+	log: Log;
 	bounds: Bounds;
 	bodyBytesMax: number;
 	errorResponse: ErrorMapper;
@@ -76,7 +78,7 @@ const MERGE_PATCH = ['application/json', 'application/merge-patch+json'];
 const HAS_QUERY: readonly Method[] = ['GET', 'DELETE'];
 
 export function createFace(deps: FaceDeps) {
-	const { app, authentication, authorizer, clock, ids, errorResponse } = deps;
+	const { app, authentication, authorizer, clock, ids, log, errorResponse } = deps;
 
 	async function callerOf(operation: Operation, exchange: Exchange): Promise<Caller> {
 		const { request } = exchange;
@@ -148,7 +150,12 @@ export function createFace(deps: FaceDeps) {
 			} catch (error) {
 				response = errorResponse(error, exchange.request_id, headersOf(exchange));
 			}
-			deps.observe(operation.name, response.status, clock.monotonic() - startedAt);
+			const { status } = response;
+			const ms = clock.monotonic() - startedAt;
+			deps.observe(operation.name, status, ms);
+			const { request_id, tenant } = exchange;
+			const tenant_id = tenant?.tenant_id;
+			log.debug({ request_id, operation: operation.name, tenant_id, status, ms }, 'Request');
 			return response;
 		}
 
