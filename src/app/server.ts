@@ -1,27 +1,26 @@
 import type { Server } from 'bun';
-import { Elysia } from 'elysia';
+import { type AnyElysia, Elysia } from 'elysia';
 import { localUrl, parseListenAddress } from '../core/address.ts';
-import { connectionFrames } from '../features/connections/frames.ts';
-import { openConnection } from '../features/connections/schema.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
-import { messageFrames } from '../features/messages/frames.ts';
 import { routeMessages } from '../features/messages/routes.ts';
-import { receiptFrames } from '../features/receipts/frames.ts';
 import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
 import { routeStatus } from '../features/status/routes.ts';
 import { routeTenants } from '../features/tenants/routes.ts';
+import { createAnswerHeaders } from '../http/answer-headers.ts';
+import type { Answering } from '../http/answering.ts';
 import { createClientAddress } from '../http/client-address.ts';
 import { createErrorMapper } from '../http/errors.ts';
 import { createFace } from '../http/face.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import { requestTarget } from '../http/request-target.ts';
 import { createUnknownRoute } from '../http/unknown-route.ts';
-import { createDispatch } from '../ws/dispatch.ts';
-import { createGateway, type Gateway } from '../ws/gateway.ts';
+import type { Gateway } from '../ws/gateway.ts';
 import type { Socket } from '../ws/socket.ts';
 import type { Container } from './container.ts';
 import { createDocs } from './docs.ts';
+import { createSockets } from './sockets.ts';
 
 /** The listening server. */
 export interface RunningServer {
@@ -35,6 +34,8 @@ export interface RunningServer {
 /** Far above our own limit: what is larger is Bun's to refuse, with a bare 413. */
 const BODY_BYTES_HARD_MAX = 128 * 1024 * 1024;
 const HTTP_IDLE_TIMEOUT_S = 60;
+/** Two processes on one port would split the sockets of a room; Bun's debug page would tell all. */
+const LISTEN_OPTIONS = { reusePort: false, development: false } as const;
 
 /**
  * Assembles every route, frame and page over the container and listens.
@@ -42,83 +43,20 @@ const HTTP_IDLE_TIMEOUT_S = 60;
  * @throws an error with the code `EADDRINUSE` when the address is taken.
  */
 export function startServer(container: Container): RunningServer {
-	const { settings, clock, ids, log, authentication, authorizer, bounds, metrics } = container;
-	const { features } = container;
-	const errorResponse = createErrorMapper(log);
-	const clientAddress = createClientAddress(settings.TRUSTED_PROXIES);
-	let server: Server<Socket> | undefined;
-	const addressOf = (request: Request) =>
-		clientAddress(
-			server?.requestIP(request)?.address ?? 'unknown',
-			request.headers.get('X-Forwarded-For'),
-		);
-	const { observe } = metrics;
-
+	const { settings, ids, bounds, metrics, features, hub } = container;
 	const app = new Elysia({
 		// Else the router looks for the path in the middle of a short host name.
 		handler: { standardHostname: false },
 	});
+	const answering = createAnswering(container, () => app.server);
 	const unknownRoute = createUnknownRoute(() => app.routes);
 	app.onError(({ request, error, code }) => {
 		const request_id = requestIdOf(request.headers, ids);
 		const cause = code === 'NOT_FOUND' ? unknownRoute(request) : error;
-		return errorResponse(cause, request_id, { 'X-Request-Id': request_id });
+		return answering.errorResponse(cause, request_id, answering.answerHeaders({ request_id }));
 	});
 
-	const dispatch = createDispatch({
-		frames: [
-			...connectionFrames(features.operations),
-			...messageFrames(features.messages),
-			...receiptFrames(features.receipts),
-		],
-		authorizer,
-		bounds,
-		frameBytesMax: settings.MAX_BODY_BYTES,
-		clock,
-		log,
-		observe,
-	});
-	const perSecond = settings.WS_FRAMES_PER_SECOND;
-	const gateway = createGateway({
-		authentication,
-		authorizer,
-		connections: container.connections,
-		dispatch,
-		clock,
-		ids,
-		log,
-		limits: {
-			perUser: settings.WS_MAX_CONNECTIONS_PER_USER,
-			perTenant: settings.WS_MAX_CONNECTIONS_PER_TENANT,
-			perServer: settings.WS_MAX_CONNECTIONS,
-			frameRate: perSecond === 0 ? null : { per_second: perSecond, burst: perSecond * 3 },
-			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
-			frameBytesMax: settings.MAX_BODY_BYTES,
-			contentBytesMax: settings.MAX_CONTENT_BYTES,
-		},
-		operation: openConnection,
-		allowedOrigins: settings.ALLOWED_ORIGINS,
-		errorResponse,
-		addressOf,
-		roomsOf: features.members.roomsOf,
-		headOf: container.headOf,
-		observe,
-		random: container.random,
-	});
-
-	const face = createFace({
-		app,
-		authentication,
-		authorizer,
-		clock,
-		ids,
-		log,
-		bounds,
-		bodyBytesMax: settings.MAX_BODY_BYTES,
-		errorResponse,
-		addressOf,
-		observe,
-	});
+	const face = createFace({ ...answering, app, bounds, bodyBytesMax: settings.MAX_BODY_BYTES });
 	routeTenants(face, features.tenants);
 	routeKeys(face, features.keys);
 	routeRooms(face, features.rooms);
@@ -126,36 +64,53 @@ export function startServer(container: Container): RunningServer {
 	routeMessages(face, features.messages);
 	routeReceipts(face, features.receipts);
 	routeStatus(face, features.status, metrics);
+	const gateway = createSockets(container, answering);
 	gateway.route(app);
 	app.use(createDocs({ version: container.version, ids, routes: () => app.routes }));
 
-	const listenAddress = parseListenAddress(settings.LISTEN_ADDR);
+	const address = parseListenAddress(settings.LISTEN_ADDR);
 	app.listen({
-		...listenAddress,
-		// Two processes on one port would split the sockets of a room between them.
-		reusePort: false,
-		development: false,
+		...address,
+		...LISTEN_OPTIONS,
 		idleTimeout: HTTP_IDLE_TIMEOUT_S,
 		maxRequestBodySize: BODY_BYTES_HARD_MAX,
 		websocket: gateway.handlers as never,
 	});
-	server = app.server as Server<Socket>;
-	container.hub.attach(server);
+	const server = app.server as Server<Socket>;
+	hub.attach(server);
 	return {
-		url: localUrl({ hostname: listenAddress.hostname, port: server.port ?? 0 }),
+		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
 		server,
 		metricsServer: settings.METRICS_ADDR === '' ? undefined : serveMetrics(container),
 	};
 }
 
+function createAnswering(
+	{ settings, clock, ids, log, authentication, authorizer, metrics }: Container,
+	server: () => AnyElysia['server'],
+): Answering {
+	const clientAddress = createClientAddress(settings.TRUSTED_PROXIES);
+	return {
+		...{ authentication, authorizer, clock, ids, log },
+		answerHeaders: createAnswerHeaders(authorizer, clock),
+		errorResponse: createErrorMapper(log),
+		addressOf: (request) =>
+			clientAddress(
+				server()?.requestIP(request)?.address ?? 'unknown',
+				request.headers.get('X-Forwarded-For'),
+			),
+		observe: metrics.observe,
+	};
+}
+
 function serveMetrics({ settings, metrics }: Container): Server<undefined> {
 	return Bun.serve({
 		...parseListenAddress(settings.METRICS_ADDR),
-		reusePort: false,
-		development: false,
+		...LISTEN_OPTIONS,
 		async fetch(request) {
-			if (new URL(request.url).pathname !== '/metrics') return new Response(null, { status: 404 });
+			if (requestTarget(request.url).path !== '/metrics')
+				return new Response(null, { status: 404 });
 			const { body, type } = await metrics.text();
 			return new Response(body, { headers: { 'Content-Type': type } });
 		},

@@ -1,12 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createContainer, databasePath } from '../app/container.ts';
+import { createContainer } from '../app/container.ts';
 import { stopServer } from '../app/lifecycle.ts';
+import { databasePath } from '../app/persistence.ts';
 import { startServer } from '../app/server.ts';
 import { readSettings, type Settings, weaknessOfMasterKey } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../core/log.ts';
+import { systemRandom } from '../core/random.ts';
 import { lockDataDir } from '../db/lock.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { CommandFailed } from './failure.ts';
@@ -14,6 +15,8 @@ import { version } from './version.ts';
 
 /** Serves until a signal, and resolves with the exit code. */
 export async function serve(): Promise<number> {
+	// From the first moment on: a signal during the start is a stop, not a kill.
+	const signalled = nextSignal();
 	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
 	const log = createLog(settings.LOG_LEVEL);
 	makeDataDir(settings.DATA_DIR);
@@ -30,6 +33,7 @@ export async function serve(): Promise<number> {
 		masterKey,
 		version,
 		clock: systemClock,
+		random: systemRandom,
 		log,
 		isDraining: () => isDraining,
 		onFatal(error) {
@@ -41,7 +45,7 @@ export async function serve(): Promise<number> {
 	const running = listen(container);
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
-	await nextSignal();
+	await signalled;
 	process.once('SIGTERM', () => process.exit(1));
 	process.once('SIGINT', () => process.exit(1));
 	isDraining = true;
@@ -89,7 +93,7 @@ function listen(container: Parameters<typeof startServer>[0]) {
 function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
 	if (MASTER_API_KEY !== '') return MASTER_API_KEY;
 	const file = join(DATA_DIR, 'master.key');
-	const made = randomBytes(32).toString('hex');
+	const made = Buffer.from(systemRandom.bytes(32)).toString('hex');
 	try {
 		writeFileSync(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
 		log.info({ file }, 'Made a master key, because MASTER_API_KEY is not set; it is in this file');

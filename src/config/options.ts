@@ -21,7 +21,11 @@ const option = <Schema extends TSchema>(
 
 /** A limit that 0 switches off. */
 const Limit = Type.Integer({ minimum: 0, maximum: 1_000_000_000 });
-const Address = Type.String({ pattern: '^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]*):\\d{1,5}$' });
+// The number of a port is at most 65535.
+const Address = Type.String({
+	pattern:
+		'^(\\[[0-9a-fA-F:.]+\\]|[A-Za-z0-9._-]*):(\\d{1,4}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])$',
+});
 
 /** A size in bytes that nothing switches off. */
 const size = (maximum: number) => Type.Integer({ minimum: 1, maximum });

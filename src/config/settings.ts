@@ -116,11 +116,14 @@ function textOf(
 		return undefined;
 	}
 	try {
-		return readFile(file).trim();
+		const secret = readFile(file).trim();
+		if (secret !== '') return secret;
+		// Whoever names a file did not mean "none".
+		mistakes.push(`${name}_FILE names a file that is empty`);
 	} catch {
 		mistakes.push(`${name}_FILE names a file that cannot be read`);
-		return undefined;
 	}
+	return undefined;
 }
 
 /** Keys that are printed in documents anybody can read. */

@@ -6,9 +6,10 @@ export function parseAddressRange(text: string): { address: string; prefix: numb
 	const [address = '', bits, ...rest] = text.split('/');
 	const family = isIP(address);
 	const widest = family === 4 ? 32 : 128;
+	// Number('') is 0, and a prefix of 0 is everybody.
+	const isPrefix = bits === undefined || /^\d{1,3}$/.test(bits);
 	const prefix = bits === undefined ? widest : Number(bits);
-	const isRange =
-		family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(String(prefix)) && prefix <= widest;
+	const isRange = family !== 0 && rest.length === 0 && isPrefix && prefix <= widest;
 	return isRange ? { address, prefix } : undefined;
 }
 

@@ -8,7 +8,7 @@ export interface EventType<Data extends TObject = TObject> {
 	/** The `type` of its frame, where the wire contract names it otherwise. */
 	frame?: string;
 	summary: string;
-	/** The frame's fields beside `type` and `cursor`. */
+	/** The frame's fields beside `type` and `cursor`, which it therefore has none of. */
 	data: Data;
 	example: Static<Data>;
 }

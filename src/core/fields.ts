@@ -53,10 +53,11 @@ export const UserIdField: TUnsafe<UserId> = Type.Unsafe<UserId>(
 const CONTROLS =
 	'\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u202a-\\u202e\\u2066-\\u2069';
 
+/** Counts characters, not UTF-16 units: a pair of surrogates is one. */
 export const NameField = Type.String({
-	pattern: `^[^${CONTROLS}]+$`,
+	pattern: `^(?:[^${CONTROLS}\\ud800-\\udfff]|[\\ud800-\\udbff][\\udc00-\\udfff]){1,128}$`,
 	minLength: 1,
-	maxLength: 128,
+	maxLength: 256,
 	error: 'Must be a name of 1 to 128 characters without control or direction characters',
 });
 

@@ -102,6 +102,9 @@ export function requireMetadataSize(metadata: unknown, field: string, bounds: Bo
 /** What is wrong, in words that repeat nothing of the value. */
 function describe(error: ValueError | undefined): AppError {
 	assert(error !== undefined, 'a failed check has an error');
+	const isNullable = error.schema.anyOf?.[1]?.type === 'null';
+	// Of "this or null" it is this that was missed; the union itself has nothing to say.
+	if (isNullable) return describe(error.errors[0]?.First());
 	return new AppError('VALIDATION_ERROR', messageOf(error), fieldOf(error.path));
 }
 

@@ -10,6 +10,9 @@ export interface FairQueue<Owner, Item> {
 	readonly size: number;
 }
 
+/** How many taken items a lane may hold on to before it lets go of them. */
+const TAKEN_MAX = 1024;
+
 export function createFairQueue<Owner, Item>(): FairQueue<Owner, Item> {
 	// A Map iterates in insertion order: its first entry is whose turn it is.
 	const lanes = new Map<Owner, { items: Item[]; next: number }>();
@@ -39,6 +42,11 @@ export function createFairQueue<Owner, Item>(): FairQueue<Owner, Item> {
 				const item = lane.items[lane.next] as Item;
 				lane.next++;
 				size--;
+				// Under steady overload a lane is never empty: without this it would only grow.
+				if (lane.next >= TAKEN_MAX && lane.next * 2 >= lane.items.length) {
+					lane.items.splice(0, lane.next);
+					lane.next = 0;
+				}
 				const isEmpty = lane.next === lane.items.length;
 				// The owner goes to the end of the line. Alone, it keeps its place: no Map churn.
 				if (isEmpty) lanes.delete(owner);

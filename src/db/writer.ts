@@ -24,6 +24,9 @@ import type { Generations, Stamp } from '../core/generations.ts';
 import type { TenantId, TenantNo } from '../core/ids.ts';
 import { createEventLog, type EventLog } from './event-log.ts';
 import { createFairQueue } from './fair-queue.ts';
+import { createLogHeads, type LogHeads, type Place } from './log-heads.ts';
+
+export type { Place } from './log-heads.ts';
 
 /** Whose change it is. */
 export interface Scope {
@@ -35,13 +38,6 @@ export interface Scope {
 
 /** The operator's own changes, and those that make a tenant: they have no log and no events. */
 export const CONTROL_PLANE: Scope = { tenant: 0 as TenantNo, tenant_id: '' as TenantId };
-
-/** Where in the log a change stands. */
-export interface Place {
-	epoch: string;
-	/** The number its first event will get; its k-th gets `cursor + k - 1`. */
-	cursor: number;
-}
 
 export interface Outcome<Value> {
 	value: Value;
@@ -114,6 +110,14 @@ type Settled =
 	| { outcome: Outcome<unknown>; publications: readonly Publication[] }
 	| { error: unknown };
 
+type Connection<Tx> = ReturnType<typeof connect<Tx>>;
+
+interface Batch<Tx> {
+	connection: Connection<Tx>;
+	entries: Entry<Tx>[];
+	settled: Settled[];
+}
+
 const BATCH_CHANGES_MAX = 1024;
 /** Longer, and sockets of other tenants would feel it; a thousand sends need about a third. */
 const BATCH_MS_MAX = 25;
@@ -127,26 +131,12 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	const { clock, generations, queueMax } = options;
 	const queue = createFairQueue<TenantNo, Entry<Tx>>();
 	const counters = { commits: 0, changes: 0, queued: 0 };
-	let connection = connect();
-	let batch: { entries: Entry<Tx>[]; settled: Settled[] } | undefined;
+	let connection = connect(options);
+	let batch: Batch<Tx> | undefined;
 	let isScheduled = false;
 	let state: 'open' | 'closed' | 'failed' = 'open';
 	let recentMsPerChange = 0.05;
 	let idleWaiters: (() => void)[] = [];
-
-	function connect() {
-		const db = options.open();
-		return {
-			db,
-			tx: options.bind(db),
-			log: createEventLog(db),
-			begin: db.query('BEGIN IMMEDIATE'),
-			commit: db.query('COMMIT'),
-			savepoint: db.query('SAVEPOINT change'),
-			release: db.query('RELEASE change'),
-			undo: db.query('ROLLBACK TO change'),
-		};
-	}
 
 	function commit<Value>(scope: Scope, change: Change<Tx, Value>): Promise<Value> {
 		if (state !== 'open') {
@@ -183,18 +173,18 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 
 	async function runBatch(): Promise<void> {
 		const startedAt = clock.monotonic();
-		const mine = { entries: [] as Entry<Tx>[], settled: [] as Settled[] };
+		const mine: Batch<Tx> = { connection, entries: [], settled: [] };
 		batch = mine;
 		// Runs once the microtasks are drained. Whatever is still pending then waits for something else.
 		const watchdog = setImmediate(() => abandonStuck(mine));
 		try {
 			connection.begin.run();
-			const heads = createHeads(connection.log);
+			const heads = createLogHeads(connection.log);
 			while (mine.entries.length < BATCH_CHANGES_MAX) {
 				const entry = queue.shift();
 				if (entry === undefined) break;
 				mine.entries.push(entry);
-				const settled = await runChange(entry, heads);
+				const settled = await runChange(entry, mine.connection, heads);
 				if (batch !== mine) return; // abandoned while the change was stuck
 				mine.settled.push(settled);
 				if (clock.monotonic() - startedAt > BATCH_MS_MAX) break;
@@ -215,10 +205,14 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		finish(mine, watchdog, () => announce(mine));
 	}
 
-	function finish(mine: object, watchdog: NodeJS.Immediate, conclude: () => void): void {
+	function finish(mine: Batch<Tx>, watchdog: NodeJS.Immediate, conclude: () => void): void {
 		clearImmediate(watchdog);
 		assert(batch === mine, 'one batch at a time');
 		conclude();
+		leaveBatch();
+	}
+
+	function leaveBatch(): void {
 		batch = undefined;
 		schedule();
 		if (queue.size === 0) {
@@ -227,9 +221,15 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		}
 	}
 
-	/** One change within its savepoint. Throws only when the whole transaction is gone. */
-	async function runChange(entry: Entry<Tx>, heads: Heads): Promise<Settled> {
-		const { scope, change } = entry;
+	/**
+	 * One change within its savepoint. Throws only when the whole transaction is gone. The connection
+	 * is the batch's: an abandoned change that goes on after all must not reach the one in its place.
+	 */
+	async function runChange(
+		{ scope, change }: Entry<Tx>,
+		connection: Connection<Tx>,
+		heads: LogHeads,
+	): Promise<Settled> {
 		if (scope.stamp !== undefined && !generations.isCurrent(scope.stamp)) {
 			return { error: new AppError('AUTHENTICATION_ERROR', 'Invalid API key') };
 		}
@@ -239,8 +239,8 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 			const pending = change(connection.tx, place);
 			const outcome = pending instanceof Promise ? await pending : pending;
 			const publications = appendEvents(connection.log, scope, place, outcome.events);
-			connection.release.run();
 			heads.advance(scope.tenant, publications.length);
+			connection.release.run();
 			for (const { streams, frame } of outcome.live ?? []) {
 				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, streams, frame });
 			}
@@ -282,7 +282,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	}
 
 	/** The batch is on disk: everybody may know. In commit order, without a pause. */
-	function announce(mine: { entries: Entry<Tx>[]; settled: Settled[] }): void {
+	function announce(mine: Batch<Tx>): void {
 		for (const [index, entry] of mine.entries.entries()) {
 			const settled = mine.settled[index];
 			assert(settled !== undefined, 'every change of a committed batch is settled');
@@ -299,7 +299,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	}
 
 	/** The transaction is gone before its COMMIT: nothing of it is on disk, all of it may be retried. */
-	function failBatch(mine: { entries: Entry<Tx>[] }, error: unknown): void {
+	function failBatch(mine: Batch<Tx>, error: unknown): void {
 		if (connection.db.inTransaction) connection.db.run('ROLLBACK');
 		// A transaction that cannot even begin must still use up what waits for it.
 		const first = mine.entries.length === 0 ? queue.shift() : undefined;
@@ -314,7 +314,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	}
 
 	/** A failed COMMIT or fsync leaves the outcome unknown: say so, and end. */
-	function failCommit(mine: { entries: Entry<Tx>[] }, error: unknown): void {
+	function failCommit(mine: Batch<Tx>, error: unknown): void {
 		for (const entry of mine.entries) {
 			entry.reject(new AppError('UNAVAILABLE', 'The write may or may not have been stored'));
 		}
@@ -333,19 +333,20 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	 * The change that waits for a timer or the network is a defect. It cannot be stopped, but its
 	 * `tx` can: the connection goes, and with it everything the batch did. The others run again.
 	 */
-	function abandonStuck(mine: { entries: Entry<Tx>[] }): void {
+	function abandonStuck(mine: Batch<Tx>): void {
 		if (batch !== mine) return;
 		const stuck = mine.entries.pop();
 		assert(stuck !== undefined, 'only a change can hold a batch up');
 		connection.db.run('ROLLBACK');
+		// Closing ends the statements of `db.query` only: drizzle's, of `db.prepare`, live on.
+		connection.db.run('PRAGMA query_only = 1');
 		connection.db.close();
-		connection = connect();
+		connection = connect(options);
 		const defect = new Error('Broken invariant: a change waits for nothing but its transaction');
 		options.onDefect(defect);
 		stuck.reject(defect);
 		for (const entry of mine.entries.reverse()) queue.unshift(entry.scope.tenant, entry);
-		batch = undefined;
-		schedule();
+		leaveBatch();
 	}
 
 	return {
@@ -367,38 +368,16 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	};
 }
 
-/** The log heads a batch has touched: read once, counted in memory, stored once before the COMMIT. */
-interface Heads {
-	placeOf(tenant: TenantNo): Place;
-	advance(tenant: TenantNo, events: number): void;
-	store(): void;
-}
-
-function createHeads(log: EventLog): Heads {
-	const places = new Map<TenantNo, Place>();
-	const moved = new Set<TenantNo>();
+function connect<Tx>({ open, bind }: Pick<WriterOptions<Tx>, 'open' | 'bind'>) {
+	const db = open();
 	return {
-		placeOf(tenant) {
-			let place = places.get(tenant);
-			if (place === undefined) {
-				const head = log.findHead(tenant);
-				place = { epoch: head?.epoch ?? '', cursor: (head?.last_cursor ?? 0) + 1 };
-				places.set(tenant, place);
-			}
-			return place;
-		},
-		advance(tenant, events) {
-			if (events === 0) return;
-			const place = places.get(tenant);
-			assert(place !== undefined && place.epoch !== '', 'only a tenant has events');
-			places.set(tenant, { epoch: place.epoch, cursor: place.cursor + events });
-			moved.add(tenant);
-		},
-		store() {
-			for (const tenant of moved) {
-				const place = places.get(tenant);
-				if (place !== undefined) log.moveHead(tenant, place.cursor - 1);
-			}
-		},
+		db,
+		tx: bind(db),
+		log: createEventLog(db),
+		begin: db.query('BEGIN IMMEDIATE'),
+		commit: db.query('COMMIT'),
+		savepoint: db.query('SAVEPOINT change'),
+		release: db.query('RELEASE change'),
+		undo: db.query('ROLLBACK TO change'),
 	};
 }

@@ -6,21 +6,18 @@
  * another, its messages repeat input, and its answers are not the envelope.
  */
 import type { AnyElysia, Elysia } from 'elysia';
-import { type Authorizer, requireActor } from '../core/authorize.ts';
-import type { Actor, Caller, CallerOf, TenantCaller } from '../core/caller.ts';
-import type { Clock } from '../core/clock.ts';
+import { requireActor } from '../core/authorize.ts';
+import type { Actor, Caller, CallerOf } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
-import type { Ids } from '../core/ids.ts';
-import type { Log } from '../core/log.ts';
 import type { InputOf, Operation, OutputOf } from '../core/operation.ts';
 import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
-import { type Authentication, userIdOf } from './authentication.ts';
+import type { Answered } from './answer-headers.ts';
+import type { Answering } from './answering.ts';
+import { userIdOf } from './authentication.ts';
 import { readBody } from './body.ts';
-import type { ErrorMapper } from './errors.ts';
 import { describeRoute, type RouteDescription } from './openapi.ts';
 import { aliasesOf } from './path-aliases.ts';
 import { createQueryReader } from './query.ts';
-import { rateLimitHeaders } from './rate-limit-headers.ts';
 import { requestIdOf } from './request-id.ts';
 
 type Method = RouteDescription['method'];
@@ -49,28 +46,15 @@ export interface Alternative {
 	instead(request: Request): Promise<{ body: string; type: string }> | undefined;
 }
 
-export interface FaceDeps {
+export interface FaceDeps extends Answering {
 	app: AnyElysia;
-	authentication: Authentication;
-	authorizer: Authorizer;
-	clock: Clock;
-	ids: Ids;
-	log: Log;
 	bounds: Bounds;
 	bodyBytesMax: number;
-	errorResponse: ErrorMapper;
-	/** The address a request counts for. */
-	addressOf(request: Request): string;
-	/** Told of every answer. */
-	observe(operation: string, status: number, ms: number): void;
 }
 
 /** What is known of a request while it is answered. */
-interface Exchange {
+interface Exchange extends Answered {
 	request: Request;
-	request_id: string;
-	/** Once authenticated as a tenant's: its answers carry the state of its bucket. */
-	tenant?: TenantCaller;
 }
 
 const JSON_ONLY = ['application/json'];
@@ -97,13 +81,6 @@ export function createFace(deps: FaceDeps) {
 		}
 	}
 
-	function headersOf({ request_id, tenant }: Exchange): Record<string, string> {
-		const headers = { 'X-Request-Id': request_id };
-		const bucket = tenant === undefined ? undefined : authorizer.bucketOf(tenant);
-		if (bucket === undefined || tenant === undefined || tenant.rate === null) return headers;
-		return { ...headers, ...rateLimitHeaders(bucket, tenant.rate.per_second, clock.now()) };
-	}
-
 	function bind<Op extends Operation>(
 		method: Method,
 		path: string,
@@ -122,16 +99,17 @@ export function createFace(deps: FaceDeps) {
 			const caller = await callerOf(operation, exchange);
 			const input = await readInput(exchange.request, params);
 			const actor = actorOf(caller, operation, exchange.request);
+			const fields = parse(input);
 			const other = await alternative?.instead(exchange.request);
 			if (other !== undefined) {
-				const headers = { 'Content-Type': other.type, ...headersOf(exchange) };
+				const headers = { 'Content-Type': other.type, ...deps.answerHeaders(exchange) };
 				return new Response(other.body, { headers });
 			}
-			const output = await useCase(actor, parse(input));
+			const output = await useCase(actor, fields);
 			check(output);
 			return new Response(JSON.stringify(output), {
 				status: statusOf(output),
-				headers: { 'Content-Type': 'application/json', ...headersOf(exchange) },
+				headers: { 'Content-Type': 'application/json', ...deps.answerHeaders(exchange) },
 			});
 		}
 
@@ -148,7 +126,7 @@ export function createFace(deps: FaceDeps) {
 			try {
 				response = await answer(exchange, params);
 			} catch (error) {
-				response = errorResponse(error, exchange.request_id, headersOf(exchange));
+				response = errorResponse(error, exchange.request_id, deps.answerHeaders(exchange));
 			}
 			const { status } = response;
 			const ms = clock.monotonic() - startedAt;
@@ -215,7 +193,14 @@ function createInputReader(method: Method, path: string, operation: Operation, b
 		params: Record<string, string>,
 	): Promise<Record<string, unknown>> {
 		const body = hasQuery ? {} : await readBody(request, bytesMax, mediaTypes);
-		const input = { ...readQuery(request.url), ...body };
+		const query = readQuery(request.url);
+		const [misplaced] = hasQuery ? [] : Object.keys(query);
+		if (misplaced !== undefined) {
+			throw new AppError('VALIDATION_ERROR', 'Unknown parameter', {
+				field: misplaced.slice(0, 128),
+			});
+		}
+		const input = { ...query, ...body };
 		for (const name of inPath) {
 			// Else a body could name another room than the path.
 			if (Object.hasOwn(input, name)) {

@@ -1,5 +1,6 @@
 import type { TProperties, TSchema } from '@sinclair/typebox';
 import { AppError } from '../core/errors.ts';
+import { requestTarget } from './request-target.ts';
 
 const isInteger = (schema: TSchema | undefined) => schema?.type === 'integer';
 
@@ -11,10 +12,10 @@ const isInteger = (schema: TSchema | undefined) => schema?.type === 'integer';
  */
 export function createQueryReader(properties: TProperties) {
 	return function readQuery(url: string): Record<string, unknown> {
-		const start = url.indexOf('?');
 		const fields: Record<string, unknown> = {};
-		if (start === -1) return fields;
-		for (const [name, text] of new URLSearchParams(url.slice(start + 1))) {
+		const { query } = requestTarget(url);
+		if (query === '') return fields;
+		for (const [name, text] of new URLSearchParams(query)) {
 			if (Object.hasOwn(fields, name)) {
 				throw new AppError('VALIDATION_ERROR', 'Given more than once', {
 					field: name.slice(0, 128),

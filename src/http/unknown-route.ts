@@ -1,4 +1,5 @@
 import { AppError } from '../core/errors.ts';
+import { requestTarget } from './request-target.ts';
 
 /**
  * Makes what says why no route matched: nobody knows the path, or its methods are others. The
@@ -9,8 +10,8 @@ export function createUnknownRoute(routes: () => readonly { method: string; path
 
 	return function unknownRoute(request: Request): AppError {
 		patterns ??= routes().map(({ method, path }) => ({ method, pattern: patternOf(path) }));
-		const { pathname } = new URL(request.url);
-		const methods = patterns.filter(({ pattern }) => pattern.test(pathname));
+		const { path } = requestTarget(request.url);
+		const methods = patterns.filter(({ pattern }) => pattern.test(path));
 		if (methods.length === 0) return new AppError('NOT_FOUND', 'Route not found');
 		const allow = [...new Set(methods.map(({ method }) => method))].join(', ');
 		return new AppError('METHOD_NOT_ALLOWED', `Method not allowed. Must be one of: ${allow}`, {

@@ -109,7 +109,7 @@ export function createDispatch(deps: DispatchDeps) {
 		caller: UserCaller,
 		frame: string | Buffer,
 	): void {
-		let request_id: string | undefined;
+		let request_id = requestIdIn(frame);
 		try {
 			const { type, request_id: given, ...rest } = objectOf(frame, deps.frameBytesMax);
 			request_id = requestIdOf(given);
@@ -157,5 +157,17 @@ function fieldsOf(rest: Record<string, unknown>): Record<string, unknown> {
 	if (typeof data !== 'object' || data === null || Array.isArray(data)) {
 		throw new AppError('VALIDATION_ERROR', 'Must be an object', { field: 'data' });
 	}
-	return { ...others, ...data };
+	const [beside] = Object.keys(others);
+	if (beside !== undefined) {
+		throw new AppError('VALIDATION_ERROR', 'Unknown field beside data', {
+			field: beside.slice(0, 128),
+		});
+	}
+	return { ...data };
+}
+
+/** The request id of a frame that cannot or will not be read, so that its sender knows which it was. */
+export function requestIdIn(frame: string | Buffer): string | undefined {
+	if (typeof frame !== 'string' || frame.length > 4096) return undefined;
+	return /"request_id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"/.exec(frame)?.[1];
 }

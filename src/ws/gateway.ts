@@ -9,25 +9,24 @@
  */
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
 import type { AnyElysia, Elysia } from 'elysia';
-import { type Authorizer, requireActor } from '../core/authorize.ts';
-import type { TenantCaller, UserCaller } from '../core/caller.ts';
-import type { Clock } from '../core/clock.ts';
+import { requireActor } from '../core/authorize.ts';
+import type { UserCaller } from '../core/caller.ts';
 import { encodeCursor } from '../core/cursor.ts';
 import { AppError, errorBodyOf } from '../core/errors.ts';
 import { roomTopic, userStream } from '../core/event.ts';
-import { type Ids, USER_ID, type UserId } from '../core/ids.ts';
-import type { Log } from '../core/log.ts';
+import { type RoomId, type TenantNo, USER_ID, type UserId } from '../core/ids.ts';
 import type { Operation } from '../core/operation.ts';
 import type { LogHead } from '../db/event-log.ts';
-import type { Authentication } from '../http/authentication.ts';
+import type { Answered } from '../http/answer-headers.ts';
+import type { Answering } from '../http/answering.ts';
 import { userIdOf } from '../http/authentication.ts';
-import type { ErrorMapper } from '../http/errors.ts';
 import { describeUpgrade } from '../http/openapi.ts';
 import { aliasesOf } from '../http/path-aliases.ts';
 import { requestIdOf } from '../http/request-id.ts';
+import { requestTarget } from '../http/request-target.ts';
 import type { Connections } from '../realtime/connections.ts';
 import { topicOf } from '../realtime/topics.ts';
-import type { Dispatch } from './dispatch.ts';
+import { type Dispatch, requestIdIn } from './dispatch.ts';
 import { Socket, type SocketLimits } from './socket.ts';
 
 export interface GatewayLimits extends SocketLimits {
@@ -40,27 +39,17 @@ export interface GatewayLimits extends SocketLimits {
 	contentBytesMax: number;
 }
 
-export interface GatewayDeps {
-	authentication: Authentication;
-	authorizer: Authorizer;
+export interface GatewayDeps extends Answering {
 	connections: Connections;
 	dispatch: Dispatch;
-	clock: Clock;
-	ids: Ids;
-	log: Log;
 	limits: GatewayLimits;
 	/** `GET /ws` as the docs show it. */
 	operation: Operation;
 	/** Of the server, for tenants without their own. */
 	allowedOrigins: readonly string[];
-	errorResponse: ErrorMapper;
-	addressOf(request: Request): string;
 	/** The user's rooms with what is unread in each. */
-	roomsOf(
-		caller: UserCaller,
-	): Promise<readonly { room_id: Parameters<typeof roomTopic>[0]; unread: number }[]>;
-	headOf(tenant: TenantCaller['tenant']): LogHead;
-	observe(operation: string, status: number, ms: number): void;
+	roomsOf(caller: UserCaller): Promise<readonly { room_id: RoomId; unread: number }[]>;
+	headOf(tenant: TenantNo): LogHead;
 	/** A number in [0, 1). */
 	random(): number;
 }
@@ -82,10 +71,11 @@ export function createGateway(deps: GatewayDeps) {
 	let isDraining = false;
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
-	async function admit(request: Request): Promise<Socket> {
+	async function admit(request: Request, answered: Answered): Promise<Socket> {
 		const { headers } = request;
 		const address = () => deps.addressOf(request);
 		const { caller, profile, expires_at } = await authentication.tenant(headers, address);
+		answered.tenant = caller;
 		authorizer.authorize(caller, operation, operation.cost ?? 0);
 		requireOrigin(headers.get('Origin'), profile.allowed_origins ?? deps.allowedOrigins);
 		const user_id = requestedUser(request);
@@ -96,18 +86,18 @@ export function createGateway(deps: GatewayDeps) {
 
 	async function upgrade(request: Request, server: Server<Socket>): Promise<Response | undefined> {
 		const startedAt = clock.monotonic();
-		const request_id = requestIdOf(request.headers, ids);
-		const headers = { 'X-Request-Id': request_id };
+		const answered: Answered = { request_id: requestIdOf(request.headers, ids) };
 		let response: Response | undefined;
 		try {
-			const socket = await admit(request);
+			const socket = await admit(request, answered);
+			const headers = deps.answerHeaders(answered);
 			if (!server.upgrade(request, { data: socket, headers })) {
 				throw new AppError('VALIDATION_ERROR', 'Expected a WebSocket upgrade', {
 					field: 'Upgrade',
 				});
 			}
 		} catch (error) {
-			response = deps.errorResponse(error, request_id, headers);
+			response = deps.errorResponse(error, answered.request_id, deps.answerHeaders(answered));
 		}
 		deps.observe(operation.name, response?.status ?? 101, clock.monotonic() - startedAt);
 		return response;
@@ -272,7 +262,7 @@ function requireOrigin(origin: string | null, allowed: readonly string[]): void 
 /** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
 function requestedUser(request: Request): UserId | null {
 	const inHeader = userIdOf(request.headers);
-	const query = new URL(request.url, 'http://localhost').searchParams;
+	const query = new URLSearchParams(requestTarget(request.url).query);
 	for (const name of query.keys()) {
 		if (name === 'user_id') continue;
 		throw new AppError('VALIDATION_ERROR', 'Unknown parameter', { field: name.slice(0, 128) });
@@ -288,10 +278,4 @@ function requestedUser(request: Request): UserId | null {
 		});
 	}
 	return inQuery as UserId;
-}
-
-/** The request id of a frame that is not going to be read, so that its sender knows which one it was. */
-function requestIdIn(frame: string | Buffer): string | undefined {
-	if (typeof frame !== 'string' || frame.length > 4096) return undefined;
-	return /"request_id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"/.exec(frame)?.[1];
 }

@@ -21,7 +21,7 @@ export const openConnection = defineOperation({
 	permission: 'rooms:read',
 	cost: 1,
 	input: Type.Object({ user_id: Type.Optional(UserIdField) }, { additionalProperties: false }),
-	output: Type.Object({}),
+	output: NoInput,
 	errors: [],
 	example: { input: { user_id: 'alice' as UserId }, output: {} },
 });

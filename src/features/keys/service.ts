@@ -1,11 +1,12 @@
 import { createApiKey, parseApiKey } from '../../core/api-key.ts';
 import type { OperatorCaller } from '../../core/caller.ts';
-import { type Clock, toTimestamp } from '../../core/clock.ts';
+import { type Clock, parseTimestamp, toTimestamp } from '../../core/clock.ts';
 import { AppError, assert } from '../../core/errors.ts';
 import type { Ids, KeyId, TenantId, TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
 import { expandGrants } from '../../core/permissions.ts';
+import type { Random } from '../../core/random.ts';
 import type { Stored } from '../../db/client.ts';
 import type { Scope, Writer } from '../../db/writer.ts';
 import type { createKey, listKeys, revokeKey } from './schema.ts';
@@ -24,9 +25,9 @@ export interface NewKey {
 /** Makes a key, ready to be inserted by a change. Pure but for the randomness handed in. */
 export function newKey(
 	input: { name: string; permissions: readonly string[]; expires_at: number | null },
-	from: { ids: Ids; random: (bytes: number) => Uint8Array; now: number },
+	from: { ids: Ids; random: Random; now: number },
 ): NewKey {
-	const api_key = createApiKey(from.random);
+	const api_key = createApiKey(from.random.bytes);
 	const parts = parseApiKey(api_key);
 	assert(parts !== undefined, 'a new key is well-formed');
 	return {
@@ -52,7 +53,7 @@ export interface KeysDeps {
 	read: KeysTx;
 	clock: Clock;
 	ids: Ids;
-	random: (bytes: number) => Uint8Array;
+	random: Random;
 	/** @throws `NOT_FOUND` for an unknown tenant. */
 	tenantOf(tenant_id: TenantId): Promise<Scope>;
 }
@@ -125,8 +126,8 @@ export type Keys = ReturnType<typeof createKeys>;
 
 function expiryOf(text: string | null, now: number): number | null {
 	if (text === null) return null;
-	const expires_at = Date.parse(text);
-	if (Number.isNaN(expires_at) || expires_at <= now) {
+	const expires_at = parseTimestamp(text);
+	if (expires_at === undefined || expires_at <= now) {
 		throw new AppError('VALIDATION_ERROR', 'Must be a time in the future', { field: 'expires_at' });
 	}
 	return expires_at;

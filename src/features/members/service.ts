@@ -244,7 +244,8 @@ export function createMembers({ writer, read, clock, limits, closeRoom }: Member
 		];
 		const first = await tx.members.findFirst(tenant, room);
 		if (first === undefined) {
-			const closed = await closeRoom(tx, caller, access, { ...at, cursor: at.cursor + 1 });
+			const left = { ...access, member_count: access.member_count - 1 };
+			const closed = await closeRoom(tx, caller, left, { ...at, cursor: at.cursor + 1 });
 			events.push(...closed.events);
 			effects.push(...closed.effects);
 		} else if (role === 'owner' && first.role !== 'owner') {

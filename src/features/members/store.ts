@@ -34,56 +34,34 @@ const MEMBER = `m.user_id, m.role, m.joined_at, p.delivered_seq, p.read_seq
 	JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 	WHERE m.tenant = $tenant AND m.room = $room AND m.left_cursor IS NULL`;
 
-/** All SQL of memberships, positions and room heads: what a room is to its people. */
-export function createMembersStore(db: Database) {
-	type OfRoom = { tenant: TenantNo; room: RoomNo };
-	type OfMember = OfRoom & { user_id: UserId };
-
-	const access = db.query<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
-		`SELECT r.room, r.room_id, r.type, m.role, h.last_seq, h.last_ordinal, h.last_cursor, h.member_count
+const SQL = {
+	access: `SELECT r.room, r.room_id, r.type, m.role, h.last_seq, h.last_ordinal, h.last_cursor, h.member_count
 		FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
 			AND m.user_id = $user_id AND m.left_cursor IS NULL
 		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
-	);
-	const find = db.query<MemberRow, OfMember>(`SELECT ${MEMBER} AND m.user_id = $user_id`);
-	const page = db.query<MemberRow, OfRoom & { after: string; limit: number }>(
-		`SELECT ${MEMBER} AND m.user_id > $after ORDER BY m.user_id LIMIT $limit`,
-	);
-	const heir = db.query<{ user_id: UserId; role: Role }, OfRoom>(
-		`SELECT user_id, role FROM memberships
+	find: `SELECT ${MEMBER} AND m.user_id = $user_id`,
+	page: `SELECT ${MEMBER} AND m.user_id > $after ORDER BY m.user_id LIMIT $limit`,
+	heir: `SELECT user_id, role FROM memberships
 		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL
 		ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 WHEN 'moderator' THEN 2 ELSE 3 END,
 			joined_at, joined_cursor, user_id
 		LIMIT 1`,
-	);
-	const countRooms = db.query<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
-		`SELECT count(*) AS count FROM memberships
+	countRooms: `SELECT count(*) AS count FROM memberships
 		WHERE tenant = $tenant AND user_id = $user_id AND left_cursor IS NULL`,
-	);
-	const roomsOf = db.query<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(
-		`SELECT r.room_id, h.last_ordinal - p.read_ordinal AS unread
+	roomsOf: `SELECT r.room_id, h.last_ordinal - p.read_ordinal AS unread
 		FROM memberships m
 		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
 		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
 			AND r.deleted_at IS NULL`,
-	);
-	const openHead = db.query<null, OfRoom>(
-		`INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
+	openHead: `INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
 		VALUES ($tenant, $room, 0, 0, 0, 0)`,
-	);
-	const touchHead = db.query<null, OfRoom & { cursor: number; joined: number }>(
-		`UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
+	touchHead: `UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
 		WHERE tenant = $tenant AND room = $room`,
-	);
-	const join = db.query<
-		{ user_id: UserId },
-		OfMember & { role: Role; joined_at: number; cursor: number }
-	>(
-		`INSERT INTO memberships
+	join: `INSERT INTO memberships
 			(tenant, room, user_id, role, joined_at, joined_cursor, left_cursor, hidden_cursor)
 		VALUES ($tenant, $room, $user_id, $role, $joined_at, $cursor, NULL, 0)
 		ON CONFLICT (tenant, room, user_id) DO UPDATE SET role = excluded.role,
@@ -91,42 +69,57 @@ export function createMembersStore(db: Database) {
 			left_cursor = NULL, hidden_cursor = 0
 		WHERE left_cursor IS NOT NULL
 		RETURNING user_id`,
-	);
-	const startPosition = db.query<null, OfMember>(
-		`INSERT INTO positions (tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
+	startPosition: `INSERT INTO positions (tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
 		SELECT tenant, room, $user_id, last_seq, last_seq, last_ordinal
 		FROM room_heads WHERE tenant = $tenant AND room = $room
 		ON CONFLICT (tenant, room, user_id) DO UPDATE SET delivered_seq = excluded.delivered_seq,
 			read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal`,
-	);
-	const leave = db.query<null, OfMember & { cursor: number }>(
-		`UPDATE memberships SET left_cursor = $cursor
+	leave: `UPDATE memberships SET left_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
-	);
-	const leaveAll = db.query<null, OfRoom & { cursor: number }>(
-		`UPDATE memberships SET left_cursor = $cursor
+	leaveAll: `UPDATE memberships SET left_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL`,
-	);
-	const setRole = db.query<null, OfMember & { role: Role }>(
-		`UPDATE memberships SET role = $role
+	setRole: `UPDATE memberships SET role = $role
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
-	);
-	const hide = db.query<null, OfMember & { cursor: number }>(
-		`UPDATE memberships SET hidden_cursor = $cursor
+	hide: `UPDATE memberships SET hidden_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
-	);
-	const deliver = db.query<{ seq: number }, OfMember & { seq: number }>(
-		`UPDATE positions SET delivered_seq = $seq
+	deliver: `UPDATE positions SET delivered_seq = $seq
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND delivered_seq < $seq
 		RETURNING delivered_seq AS seq`,
-	);
-	const read = db.query<{ seq: number }, OfMember & { seq: number }>(
-		`UPDATE positions SET read_seq = $seq, delivered_seq = max(delivered_seq, $seq),
+	read: `UPDATE positions SET read_seq = $seq, delivered_seq = max(delivered_seq, $seq),
 			read_ordinal = (SELECT ordinal FROM messages
 				WHERE tenant = $tenant AND room = $room AND seq = $seq)
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND read_seq < $seq
 		RETURNING read_seq AS seq`,
+};
+
+/** All SQL of memberships, positions and room heads: what a room is to its people. */
+export function createMembersStore(db: Database) {
+	type OfRoom = { tenant: TenantNo; room: RoomNo };
+	type OfMember = OfRoom & { user_id: UserId };
+
+	const access = db.query<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		SQL.access,
 	);
+	const find = db.query<MemberRow, OfMember>(SQL.find);
+	const page = db.query<MemberRow, OfRoom & { after: string; limit: number }>(SQL.page);
+	const heir = db.query<{ user_id: UserId; role: Role }, OfRoom>(SQL.heir);
+	const countRooms = db.query<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
+		SQL.countRooms,
+	);
+	const roomsOf = db.query<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(SQL.roomsOf);
+	const openHead = db.query<null, OfRoom>(SQL.openHead);
+	const touchHead = db.query<null, OfRoom & { cursor: number; joined: number }>(SQL.touchHead);
+	const join = db.query<
+		{ user_id: UserId },
+		OfMember & { role: Role; joined_at: number; cursor: number }
+	>(SQL.join);
+	const startPosition = db.query<null, OfMember>(SQL.startPosition);
+	const leave = db.query<null, OfMember & { cursor: number }>(SQL.leave);
+	const leaveAll = db.query<null, OfRoom & { cursor: number }>(SQL.leaveAll);
+	const setRole = db.query<null, OfMember & { role: Role }>(SQL.setRole);
+	const hide = db.query<null, OfMember & { cursor: number }>(SQL.hide);
+	const deliver = db.query<{ seq: number }, OfMember & { seq: number }>(SQL.deliver);
+	const read = db.query<{ seq: number }, OfMember & { seq: number }>(SQL.read);
 
 	return {
 		/** The room with the caller's role in it; undefined when there is none (any more). */

@@ -162,15 +162,16 @@ export const deleteRoom = defineOperation({
 export const roomCreated = defineEvent({
 	type: 'room.created',
 	summary: 'A room was created; told to its first members',
-	data: SharedRoom,
-	example: shared,
+	// Nested: a room has a type of its own, and so has a frame.
+	data: Type.Object({ room: SharedRoom }),
+	example: { room: shared },
 });
 
 export const roomUpdated = defineEvent({
 	type: 'room.updated',
 	summary: 'The name or metadata of the room changed',
-	data: SharedRoom,
-	example: shared,
+	data: Type.Object({ room: SharedRoom }),
+	example: { room: shared },
 });
 
 export const roomDeleted = defineEvent({

@@ -90,7 +90,11 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 			return {
 				value: created.room,
 				effects,
-				events: [eventOf(roomCreated, roomStream({ room, room_id: row.room_id }), created.shared)],
+				events: [
+					eventOf(roomCreated, roomStream({ room, room_id: row.room_id }), {
+						room: created.shared,
+					}),
+				],
 			};
 		});
 	}
@@ -151,7 +155,7 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 			const after = await view(tx, caller, room_id, epoch);
 			return {
 				value: after.room,
-				events: [eventOf(roomUpdated, roomStream(access), after.shared)],
+				events: [eventOf(roomUpdated, roomStream(access), { room: after.shared })],
 			};
 		});
 	}

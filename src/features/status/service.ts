@@ -15,8 +15,6 @@ export function createStatus({ clock, version, isWritable, isDraining }: StatusD
 	const uptimeS = () => (clock.monotonic() - startedAt) / 1000;
 
 	return {
-		uptimeS,
-
 		health: async (): Promise<OutputOf<typeof getHealth>> => {
 			const db_writable = isWritable();
 			return {

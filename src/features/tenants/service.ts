@@ -6,6 +6,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Ids, TenantId, TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
+import type { Random } from '../../core/random.ts';
 import type { BucketRate } from '../../core/token-bucket.ts';
 import type { Stored } from '../../db/client.ts';
 import { CONTROL_PLANE, type Scope, type Writer } from '../../db/writer.ts';
@@ -30,7 +31,7 @@ export interface TenantsDeps {
 	read: { tenants: Stored<TenantsStore> };
 	clock: Clock;
 	ids: Ids;
-	random: (bytes: number) => Uint8Array;
+	random: Random;
 	/** Requests per second of a tenant without a limit of its own; 0: none. */
 	defaultRateLimit: number;
 }
@@ -57,7 +58,7 @@ export function createTenants(deps: TenantsDeps) {
 		): Promise<OutputOf<typeof createTenant>> => {
 			rateOf(input.rate_limit ?? null, defaultRateLimit);
 			const now = clock.now();
-			const epoch = createEpoch(random(4));
+			const epoch = createEpoch(random.bytes(4));
 			const key = newKey(
 				{ name: 'default', permissions: ['full_access'], expires_at: null },
 				{ ids, random, now },

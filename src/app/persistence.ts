@@ -1,0 +1,97 @@
+import { join } from 'node:path';
+import type { Settings } from '../config/settings.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Effect } from '../core/effect.ts';
+import { assert } from '../core/errors.ts';
+import type { Generations } from '../core/generations.ts';
+import type { TenantNo } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import { openDatabase } from '../db/client.ts';
+import { createEventLog, type LogHead } from '../db/event-log.ts';
+import { createWriter, type Publication } from '../db/writer.ts';
+import { createKeysStore } from '../features/keys/store.ts';
+import { createMembersStore } from '../features/members/store.ts';
+import { messageCreated } from '../features/messages/schema.ts';
+import { createMessagesStore } from '../features/messages/store.ts';
+import { createRoomsStore } from '../features/rooms/store.ts';
+import { createTenantsStore } from '../features/tenants/store.ts';
+import type { Hub } from '../realtime/hub.ts';
+
+/** The one database file of a data directory. */
+export const databasePath = (dataDir: string) => join(dataDir, 'chatapi.db');
+
+/** Every feature's stores over one connection. */
+const bindStores = (db: ReturnType<typeof openDatabase>) => ({
+	tenants: createTenantsStore(db),
+	keys: createKeysStore(db),
+	members: createMembersStore(db),
+	messages: createMessagesStore(db),
+	rooms: createRoomsStore(db),
+});
+
+export interface PersistenceDeps {
+	settings: Settings;
+	clock: Clock;
+	log: Log;
+	generations: Generations;
+	hub: Hub;
+	/** Told of every stored message. */
+	countMessage(): void;
+	/** The database cannot be written any more: the process must end. */
+	onFatal(error: unknown): void;
+}
+
+/** The writer on its connection, the stores for reading on another, and what a commit means for memory. */
+export function createPersistence(deps: PersistenceDeps) {
+	const { settings, clock, log, generations, hub } = deps;
+	const path = databasePath(settings.DATA_DIR);
+
+	/** The one subscriber of all effects. */
+	function apply(effects: readonly Effect[], moment: 'before' | 'after'): void {
+		for (const effect of effects) {
+			if ((effect.name === 'room.closed') !== (moment === 'after')) continue;
+			if (effect.name === 'key.revoked') generations.bump('key', effect.key_id);
+			hub.apply(effect);
+		}
+	}
+
+	function publish({ tenant_id, type, cursor, streams, frame }: Publication): void {
+		if (type === messageCreated.type) deps.countMessage();
+		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
+	}
+
+	const writer = createWriter({
+		open: () => openDatabase(path, 'write'),
+		bind: bindStores,
+		clock,
+		generations,
+		apply,
+		publish,
+		onFatal: deps.onFatal,
+		onDefect: (error) => log.error({ err: error }, 'Change failed'),
+		queueMax: settings.WRITER_QUEUE_MAX,
+	});
+	const readDb = openDatabase(path, 'read');
+	const readLog = createEventLog(readDb);
+
+	return {
+		writer,
+		/** Sees what is committed, and nothing else. */
+		read: bindStores(readDb),
+
+		/** The end of a tenant's log. Commits publish in the same turn, so it is the published end too. */
+		headOf(tenant: TenantNo): LogHead {
+			const head = readLog.findHead(tenant);
+			assert(head !== undefined, 'every tenant has a log head');
+			return head;
+		},
+
+		/** After the last request: puts the file in order and lets go of it. */
+		close(): void {
+			readDb.close();
+			writer.close();
+		},
+	};
+}
+
+export type Persistence = ReturnType<typeof createPersistence>;

@@ -1,0 +1,22 @@
+import type { Authorizer } from '../core/authorize.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Ids } from '../core/ids.ts';
+import type { Log } from '../core/log.ts';
+import type { AnswerHeaders } from './answer-headers.ts';
+import type { Authentication } from './authentication.ts';
+import type { ErrorMapper } from './errors.ts';
+
+/** What it takes to answer a request: of a route, and of an upgrade to a WebSocket. */
+export interface Answering {
+	authentication: Authentication;
+	authorizer: Authorizer;
+	clock: Clock;
+	ids: Ids;
+	log: Log;
+	answerHeaders: AnswerHeaders;
+	errorResponse: ErrorMapper;
+	/** The address a request counts for. */
+	addressOf(request: Request): string;
+	/** Told of every answer. */
+	observe(operation: string, status: number, ms: number): void;
+}

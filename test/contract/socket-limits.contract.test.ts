@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'bun:test';
+import { bodyOf, errorOf } from '../helpers/http.ts';
+import { upgradeAnswer } from '../helpers/raw-http.ts';
+import { openSocket, type Socket } from '../helpers/socket.ts';
+import { createGroup, createTenant, type TestTenant } from '../helpers/tenants.ts';
+import { useServer } from '../helpers/use-server.ts';
+import { eventually, within } from '../helpers/wait.ts';
+
+describe('topics subscribed by name', () => {
+	const used = useServer({ WS_MAX_SUBSCRIPTIONS: '3' });
+
+	test('are at most WS_MAX_SUBSCRIPTIONS; one more is an error, and one less makes room', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('bob');
+		const ask = (type: string, topic: unknown) => socket.request({ type, topic });
+
+		for (const topic of ['one', 'two', 'three', 'three']) {
+			expect(await ask('subscribe', topic)).toMatchObject({ type: 'reply', ok: true });
+		}
+		const beyond = await ask('subscribe', 'four');
+		expect(beyond.type).toBe('error');
+		expect(beyond.retryable).toBe(false);
+		expect(await ask('unsubscribe', 'two')).toMatchObject({ type: 'reply', ok: true });
+		expect(await ask('subscribe', 'four')).toMatchObject({ type: 'reply', ok: true });
+		expect(await ask('unsubscribe', 'never')).toMatchObject({ type: 'reply', ok: true });
+		expect(socket.isOpen).toBe(true);
+		await socket.close();
+	});
+
+	test('do not count rooms, and reach none by their name', async () => {
+		const tenant = await createTenant(used.server);
+		const rooms = [];
+		for (let count = 0; count < 5; count++) rooms.push(await createGroup(tenant, 'bob'));
+		const foreign = await createGroup(tenant, 'alice');
+		const socket = await tenant.socket('bob');
+		const mallory = await tenant.socket('mallory');
+
+		for (const topic of [foreign.room_id, `r/${foreign.room_id}`, `../r/${foreign.room_id}`]) {
+			const answer = await mallory.request({ type: 'subscribe', topic });
+			expect(['reply', 'error']).toContain(answer.type);
+		}
+		for (const { room_id } of rooms) {
+			bodyOf(await tenant.as('bob').post(`/rooms/${room_id}/messages`, { content: 'x' }), 201);
+		}
+		bodyOf(
+			await tenant.as('alice').post(`/rooms/${foreign.room_id}/messages`, { content: 'x' }),
+			201,
+		);
+		await Promise.all([socket.settle(), mallory.settle()]);
+
+		expect(socket.all('message')).toHaveLength(5);
+		expect(mallory.all('message')).toEqual([]);
+		await Promise.all([socket.close(), mallory.close()]);
+	});
+
+	for (const topic of [undefined, '', 7, null, 'x'.repeat(129), 'a\nb']) {
+		test(`${JSON.stringify(topic)?.slice(0, 12)} is no topic`, async () => {
+			const tenant = await createTenant(used.server);
+			const socket = await tenant.socket('bob');
+
+			for (const type of ['subscribe', 'unsubscribe']) {
+				expect(await socket.request({ type, topic })).toMatchObject({
+					type: 'error',
+					code: 'VALIDATION_ERROR',
+					field: 'topic',
+				});
+			}
+			await socket.close();
+		});
+	}
+});
+
+describe('bad frames', () => {
+	const used = useServer();
+
+	test('nine in a minute are answered, the tenth closes with 4502', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('bob');
+		const bystander = await tenant.socket('bob');
+
+		for (let count = 0; count < 9; count++) socket.send('not a frame');
+		await socket.settle();
+		expect(socket.all('error')).toHaveLength(9);
+		expect(socket.isOpen).toBe(true);
+		socket.send('not a frame');
+
+		expect((await within(socket.closed, 'the socket to close')).code).toBe(4502);
+		await bystander.settle();
+		await bystander.close();
+	});
+
+	test('a frame that is well made, but refused, is not a bad one', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('bob');
+		const room_id = `room_${'0'.repeat(26)}`;
+
+		for (let count = 0; count < 15; count++) {
+			const answer = await socket.request({ type: 'ack', room_id, seq: 1 });
+			expect(answer).toMatchObject({ type: 'error', code: 'NOT_FOUND' });
+		}
+		await socket.settle();
+
+		await socket.close();
+	});
+});
+
+describe('frames per second', () => {
+	const used = useServer({ WS_FRAMES_PER_SECOND: '5' });
+
+	test('three times as many at once are taken, the rest refused with the wait; the socket lives on', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('bob');
+		const other = await tenant.socket('bob');
+
+		for (let count = 0; count < 40; count++) socket.send({ type: 'ping' });
+		await eventually(() => socket.all('pong').length + socket.all('error').length === 40);
+
+		expect(socket.all('pong').length).toBeWithin(15, 20);
+		for (const error of socket.all('error')) {
+			expect(error).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', retryable: true });
+			expect(error.retry_after_ms).toBeWithin(1, 1_001);
+		}
+		await other.settle();
+		await eventually(async () => (await socket.request({ type: 'ping' })).type === 'reply');
+		expect(socket.isOpen).toBe(true);
+		await Promise.all([socket.close(), other.close()]);
+	});
+
+	test('over the limit for ten seconds closes with 4005', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('bob');
+		const openedAt = performance.now();
+		const flood = setInterval(() => {
+			for (let count = 0; socket.isOpen && count < 10; count++) socket.send({ type: 'ping' });
+		}, 50);
+
+		const { code } = await within(socket.closed, 'the socket to close', 20_000).finally(() =>
+			clearInterval(flood),
+		);
+
+		expect(code).toBe(4005);
+		expect(performance.now() - openedAt).toBeWithin(9_500, 15_000);
+	}, 30_000);
+});
+
+describe('connections', () => {
+	const used = useServer({
+		WS_MAX_CONNECTIONS_PER_USER: '2',
+		WS_MAX_CONNECTIONS_PER_TENANT: '3',
+		WS_MAX_CONNECTIONS: '5',
+	});
+
+	test('beyond the limit of the user, tenant or server close with 4504; one that ends makes room', async () => {
+		const [one, two, three] = [
+			await createTenant(used.server),
+			await createTenant(used.server),
+			await createTenant(used.server),
+		];
+		const open = [await one.socket('alice'), await one.socket('alice')];
+
+		await expectFull(one, 'alice');
+		open.push(await one.socket('bob'));
+		await expectFull(one, 'bob');
+		open.push(await two.socket('alice'), await two.socket('bob'));
+		await expectFull(three, 'alice');
+		for (const socket of open) await socket.settle();
+
+		await open.shift()?.close();
+		const next = await eventually(() => three.socket('alice').catch(() => undefined));
+		await expectFull(one, 'alice');
+		await Promise.all([...open, next].map((socket: Socket) => socket.close()));
+	});
+
+	async function expectFull(tenant: TestTenant, user: string) {
+		await expect(tenant.socket(user)).rejects.toThrow('closed before "connected": 4504');
+	}
+});
+
+describe('the Origin of a browser', () => {
+	const used = useServer({ ALLOWED_ORIGINS: 'https://server.example,http://localhost:3000' });
+
+	test('must be one of the tenant, or of the server where the tenant names none', async () => {
+		const [own, inherited, none] = [
+			await createTenant(used.server, { allowed_origins: ['https://tenant.example'] }),
+			await createTenant(used.server),
+			await createTenant(used.server, { allowed_origins: [] }),
+		];
+
+		for (const [tenant, origin, isAllowed] of [
+			[own, 'https://tenant.example', true],
+			[own, 'https://server.example', false],
+			[own, undefined, true],
+			[inherited, 'https://server.example', true],
+			[inherited, 'http://localhost:3000', true],
+			[inherited, 'http://localhost:3001', false],
+			[inherited, 'https://tenant.example', false],
+			[inherited, 'http://server.example', false],
+			[inherited, 'https://sub.server.example', false],
+			[inherited, 'https://server.example.evil.example', false],
+			[inherited, 'null', false],
+			[inherited, '', false],
+			[inherited, undefined, true],
+			[none, 'https://server.example', false],
+			[none, undefined, true],
+		] as const) {
+			const headers = origin === undefined ? {} : { Origin: origin };
+			const answer = await upgradeAnswer(used.server, { ...credentials(tenant), ...headers });
+
+			expect({ origin, status: answer.status }).toEqual({ origin, status: isAllowed ? 101 : 403 });
+			if (!isAllowed) expect(errorOf(answer).code).toBe('AUTHORIZATION_ERROR');
+		}
+	});
+
+	test('is looked at after the key: a bad key from a bad origin is 401', async () => {
+		const headers = { 'X-API-Key': 'sk_bad', 'X-User-Id': 'bob', Origin: 'https://evil.example' };
+		expect((await upgradeAnswer(used.server, headers)).status).toBe(401);
+	});
+
+	test('is refused the same whatever it is, and reaches nothing', async () => {
+		const tenant = await createTenant(used.server, { allowed_origins: ['https://tenant.example'] });
+		const ask = (origin: string) =>
+			upgradeAnswer(used.server, {
+				...credentials(tenant),
+				Origin: origin,
+				'X-Request-Id': 'same',
+			});
+
+		const [server, evil] = [await ask('https://server.example'), await ask('https://evil.example')];
+
+		expect(server.text).toBe(evil.text);
+		expect(evil.text).not.toContain('tenant.example');
+		const opening = openSocket(used.server, {
+			key: tenant.api_key,
+			user: 'bob',
+			headers: { Origin: 'https://evil.example' },
+		});
+		await expect(opening).rejects.toThrow('closed before "connected"');
+	});
+
+	const credentials = (tenant: TestTenant) => ({
+		'X-API-Key': tenant.api_key,
+		'X-User-Id': 'bob',
+	});
+});

@@ -1,0 +1,79 @@
+/** The things that most tests need before they begin. Each test has a tenant of its own. */
+import { bodyOf, type Credentials, type HttpClient, httpClient } from './http.ts';
+import type { Server } from './server.ts';
+import { openSocket, type Socket } from './socket.ts';
+import type { ApiKey, Message, Room, Tenant } from './wire.ts';
+
+/** A tenant, its first key, and clients that act in it. */
+export interface TestTenant {
+	readonly server: Server;
+	readonly tenant_id: string;
+	readonly api_key: string;
+	/** A client with the first key, as this user; without one, as the tenant itself. */
+	as(user?: string): HttpClient;
+	/** A socket with the first key, as this user. */
+	socket(user: string, credentials?: Credentials): Promise<Socket>;
+}
+
+/** The operator's client. */
+export const operator = (server: Server): HttpClient =>
+	httpClient(server, { master: server.masterKey });
+
+/** A new tenant. */
+export async function createTenant(
+	server: Server,
+	body: Record<string, unknown> = {},
+): Promise<TestTenant> {
+	const answer = await operator(server).post<Tenant>('/admin/tenants', { name: 'Acme', ...body });
+	const { tenant_id, api_key } = bodyOf(answer, 201);
+	if (api_key === undefined) throw new Error('A new tenant was told no key');
+	return {
+		server,
+		tenant_id,
+		api_key,
+		as: (user) => httpClient(server, credentialsOf(api_key, user)),
+		socket: (user, credentials = {}) => openSocket(server, { key: api_key, user, ...credentials }),
+	};
+}
+
+/** A key of the tenant with these permissions; its secret is in `api_key`. */
+export async function createKey(
+	tenant: TestTenant,
+	permissions: readonly string[],
+	rest: Record<string, unknown> = {},
+): Promise<ApiKey & { api_key: string }> {
+	const answer = await operator(tenant.server).post<ApiKey>(
+		`/admin/tenants/${tenant.tenant_id}/api-keys`,
+		{ name: 'test', permissions, ...rest },
+	);
+	const key = bodyOf(answer, 201);
+	if (key.api_key === undefined) throw new Error('A new key was not told');
+	return { ...key, api_key: key.api_key };
+}
+
+/** A group that `owner` made, with these members beside. */
+export async function createGroup(
+	tenant: TestTenant,
+	owner: string,
+	members: readonly string[] = [],
+	rest: Record<string, unknown> = {},
+): Promise<Room> {
+	const answer = await tenant
+		.as(owner)
+		.post<Room>('/rooms', { type: 'group', name: 'Group', members, ...rest });
+	return bodyOf(answer, 201);
+}
+
+/** Sends a message as `user`; without one, as the tenant. */
+export async function sendMessage(
+	tenant: TestTenant,
+	user: string | undefined,
+	room_id: string,
+	content = 'hello',
+): Promise<Message> {
+	const answer = await tenant.as(user).post<Message>(`/rooms/${room_id}/messages`, { content });
+	return bodyOf(answer, 201);
+}
+
+const credentialsOf = (key: string, user: string | undefined): Credentials =>
+	user === undefined ? { key } : { key, user };

@@ -1,0 +1,104 @@
+/** What `npm test` runs, in this order. */
+
+/** A command that passes or fails as a whole: it counts as one test. */
+export interface Check {
+	kind: 'check';
+	name: string;
+	summary: string;
+	script: string;
+	deadlineMs: number;
+}
+
+/** Test files, run by one `bun test`. */
+export interface Suite {
+	kind: 'suite';
+	name: string;
+	summary: string;
+	/** Globs below the repository's root. Every test file belongs to one suite; a test sees to it. */
+	files: readonly string[];
+	/** Whether its tests start ./chatapi. */
+	needsBuild: boolean;
+	/** Whether there may be no such tests at all. */
+	isOptional?: boolean;
+	deadlineMs: number;
+}
+
+export type Step = Check | Suite;
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+
+/** All of it, on two cores. */
+export const RUN_DEADLINE_MS = 15 * MINUTE;
+
+export const STEPS: readonly Step[] = [
+	{
+		kind: 'check',
+		name: 'typecheck',
+		summary: 'strict TypeScript',
+		script: 'typecheck',
+		deadlineMs: 2 * MINUTE,
+	},
+	{
+		kind: 'check',
+		name: 'lint',
+		summary: 'format and lint',
+		script: 'lint',
+		deadlineMs: MINUTE,
+	},
+	{
+		kind: 'check',
+		name: 'build',
+		summary: 'compile ./chatapi',
+		script: 'build',
+		deadlineMs: 2 * MINUTE,
+	},
+	{
+		kind: 'suite',
+		name: 'unit',
+		summary: 'house style, units and properties, in process',
+		files: ['test/tidy.test.ts', 'test/{tidy,runner,helpers,unit,property}/**/*.test.ts'],
+		needsBuild: false,
+		deadlineMs: 4 * MINUTE,
+	},
+	{
+		kind: 'suite',
+		name: 'contract',
+		summary: 'the binary, over HTTP and WebSocket',
+		files: ['test/contract/**/*.test.ts'],
+		needsBuild: true,
+		deadlineMs: 8 * MINUTE,
+	},
+	{
+		kind: 'suite',
+		name: 'crash',
+		summary: 'the binary, killed under load',
+		files: ['test/crash/**/*.test.ts'],
+		needsBuild: true,
+		deadlineMs: 6 * MINUTE,
+	},
+	{
+		kind: 'suite',
+		name: 'fuzz',
+		summary: 'the binary, fed with nonsense',
+		files: ['test/fuzz/**/*.test.ts'],
+		needsBuild: true,
+		isOptional: true,
+		deadlineMs: 4 * MINUTE,
+	},
+	{
+		kind: 'suite',
+		name: 'examples',
+		summary: 'the scripts in examples/, as they stand there',
+		files: ['test/examples/**/*.test.ts'],
+		needsBuild: true,
+		isOptional: true,
+		deadlineMs: 2 * MINUTE,
+	},
+];
+
+/**
+ * Skips that continuous integration may see (CI=true), by the start of the test's full name. Any
+ * other skip fails there: the machine has everything the tests need, `.ci/run` sees to it.
+ */
+export const ALLOWED_SKIPS: readonly { name: string; why: string }[] = [];

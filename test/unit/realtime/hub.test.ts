@@ -1,0 +1,211 @@
+import { afterEach, describe, expect, test } from 'bun:test';
+import { connect, type Socket as TcpSocket } from 'node:net';
+import type { Server } from 'bun';
+import type { UserCaller } from '../../../src/core/caller.ts';
+import { roomStream, userStream } from '../../../src/core/event.ts';
+import type {
+	ConnectionId,
+	KeyId,
+	RoomId,
+	RoomNo,
+	TenantId,
+	TenantNo,
+	UserId,
+} from '../../../src/core/ids.ts';
+import { CLOSE } from '../../../src/realtime/close-codes.ts';
+import { createConnections } from '../../../src/realtime/connections.ts';
+import { createHub } from '../../../src/realtime/hub.ts';
+import { topicOf } from '../../../src/realtime/topics.ts';
+import { Socket } from '../../../src/ws/socket.ts';
+import { eventually, within } from '../../helpers/wait.ts';
+
+const tenant = 'tenant_1' as TenantId;
+const alice = 'alice' as UserId;
+const bob = 'bob' as UserId;
+const room_id = 'room_1' as RoomId;
+const room = roomStream({ room: 1 as RoomNo, room_id });
+
+const cleanUps: (() => unknown)[] = [];
+
+afterEach(async () => {
+	for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
+});
+
+/** A hub over Bun's own topics and sockets, as the server has it, and nothing around it. */
+function setUp() {
+	const connections = createConnections();
+	const hub = createHub(connections);
+	const closed = new Map<Socket, number>();
+	let made = 0;
+	const server: Server<Socket> = Bun.serve<Socket>({
+		hostname: '127.0.0.1',
+		port: 0,
+		fetch(request, self) {
+			const [, tenant_id, user_id, key_id] = new URL(request.url).pathname.split('/');
+			const caller: UserCaller = {
+				kind: 'tenant',
+				tenant: 1 as TenantNo,
+				tenant_id: tenant_id as TenantId,
+				key_id: key_id as KeyId,
+				user_id: user_id as UserId,
+				permissions: new Set(),
+				rate: null,
+				stamp: { tenant_id: tenant_id ?? '', tenant: 0, key_id: key_id ?? '', key: 0 },
+			};
+			const data = new Socket(`conn_${made++}` as ConnectionId, caller, null, () => 0);
+			return self.upgrade(request, { data }) ? undefined : new Response(null, { status: 400 });
+		},
+		websocket: {
+			backpressureLimit: 1024 * 1024,
+			closeOnBackpressureLimit: true,
+			open(ws) {
+				ws.data.attach(ws);
+				connections.add(ws.data);
+			},
+			message() {},
+			close(ws, code) {
+				closed.set(ws.data, code);
+				connections.remove(ws.data);
+				ws.data.detach();
+			},
+		},
+	});
+	hub.attach(server);
+	cleanUps.push(() => server.stop(true));
+
+	/** A client, and its socket on the server's side. */
+	async function join(user_id: UserId, tenant_id = tenant, key_id = 'key_1') {
+		const known = new Set(connections.all());
+		const client = new WebSocket(`ws://127.0.0.1:${server.port}/${tenant_id}/${user_id}/${key_id}`);
+		cleanUps.push(() => client.close());
+		const frames: string[] = [];
+		client.addEventListener('message', ({ data }) => void frames.push(String(data)));
+		const socket = await eventually(() => [...connections.all()].find((one) => !known.has(one)));
+		return { client, frames, socket: socket as Socket };
+	}
+
+	return { hub, connections, server, closed, join };
+}
+
+describe('the hub', () => {
+	test('sends a frame to the subscribers of its stream, in order, and to nobody else', async () => {
+		const { hub, join } = setUp();
+		const [member, outsider] = [await join(alice), await join(bob)];
+		const foreigner = await join(alice, 'tenant_2' as TenantId);
+		member.socket.subscribe(topicOf(tenant, room));
+		foreigner.socket.subscribe(topicOf('tenant_2' as TenantId, room));
+		outsider.socket.subscribe(topicOf(tenant, userStream(bob)));
+
+		for (let index = 1; index <= 100; index++) hub.publish(tenant, index, room, `${index}`);
+		hub.publish(tenant, 101, userStream(bob), 'end');
+		hub.publish('tenant_2' as TenantId, 1, room, 'end');
+
+		await eventually(() => member.frames.length >= 100 && outsider.frames.length >= 1);
+		await eventually(() => foreigner.frames.length >= 1);
+		expect(member.frames).toEqual(Array.from({ length: 100 }, (_, index) => `${index + 1}`));
+		expect(outsider.frames).toEqual(['end']);
+		expect(foreigner.frames).toEqual(['end']);
+		expect(hub.counters).toEqual({ deliveries: 102, drops: 0, slow_consumers: 0 });
+	});
+
+	test('knows the last cursor of each tenant, which frames without a cursor do not move', () => {
+		const { hub } = setUp();
+
+		hub.publish(tenant, 7, room, 'a');
+		hub.publish(tenant, null, room, 'b');
+
+		expect(hub.headOf(tenant)).toBe(7);
+		expect(hub.headOf('tenant_2' as TenantId)).toBeUndefined();
+	});
+
+	test('keeps the head before there is a server to publish on', () => {
+		const hub = createHub(createConnections());
+
+		hub.publish(tenant, 3, room, 'a');
+
+		expect(hub.headOf(tenant)).toBe(3);
+		expect(hub.counters.deliveries).toBe(0);
+	});
+
+	test('subscribes all sockets of who joined, in that very tick, and unsubscribes who left', async () => {
+		const { hub, join } = setUp();
+		const [phone, laptop, other] = [await join(alice), await join(alice), await join(bob)];
+
+		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
+		hub.publish(tenant, 1, room, 'one');
+		hub.apply({ name: 'member.left', tenant_id: tenant, room_id, user_id: alice });
+		hub.publish(tenant, 2, room, 'two');
+		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: bob });
+		hub.publish(tenant, 3, room, 'three');
+
+		await eventually(() => other.frames.length > 0);
+		await eventually(() => phone.frames.length > 0 && laptop.frames.length > 0);
+		expect([phone.frames, laptop.frames, other.frames]).toEqual([['one'], ['one'], ['three']]);
+	});
+
+	test('tells a closed room nothing more', async () => {
+		const { hub, join } = setUp();
+		const member = await join(alice);
+		member.socket.subscribe(topicOf(tenant, userStream(alice)));
+		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
+
+		hub.apply({ name: 'room.closed', tenant_id: tenant, room_id });
+		hub.publish(tenant, 1, room, 'late');
+		hub.publish(tenant, 2, userStream(alice), 'end');
+
+		await eventually(() => member.frames.includes('end'));
+		expect(member.frames).toEqual(['end']);
+	});
+
+	test('closes the sockets of a revoked key, and no others', async () => {
+		const { hub, closed, connections, join } = setUp();
+		const revoked = await join(alice, tenant, 'key_1');
+		const kept = await join(alice, tenant, 'key_2');
+
+		hub.apply({ name: 'key.revoked', tenant_id: tenant, key_id: 'key_1' as KeyId });
+
+		await eventually(() => closed.has(revoked.socket));
+		expect(closed.get(revoked.socket)).toBe(CLOSE.credential_revoked);
+		expect([...connections.all()]).toEqual([kept.socket]);
+	});
+
+	test('closes a reader that does not keep up with 4002, and skips nothing for the others', async () => {
+		const { hub, server, closed, connections, join } = setUp();
+		const reader = await join(bob);
+		const stuck = await joinWithoutReading(server);
+		const laggard = await eventually(() => [...connections.ofUser(tenant, alice)][0]);
+		for (const user_id of [alice, bob]) {
+			hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id });
+		}
+
+		const text = 'x'.repeat(64 * 1024);
+		let sent = 0;
+		while (!closed.has(laggard as Socket) && sent < 2000) {
+			hub.publish(tenant, ++sent, room, `${sent}:${text}`);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+
+		stuck.destroy();
+		expect(closed.get(laggard as Socket)).toBe(CLOSE.slow_consumer);
+		expect(hub.counters).toMatchObject({ slow_consumers: 1, drops: 0 });
+		await eventually(() => reader.frames.length === sent);
+		expect(reader.frames.map((frame) => Number.parseInt(frame, 10))).toEqual(
+			Array.from({ length: sent }, (_, index) => index + 1),
+		);
+	});
+});
+
+/** Upgrades by hand as alice, and then never reads. */
+async function joinWithoutReading(server: Server<Socket>): Promise<TcpSocket> {
+	const tcp = connect({ host: '127.0.0.1', port: Number(server.port) });
+	cleanUps.push(() => tcp.destroy());
+	tcp.on('error', () => {});
+	await within(new Promise((resolve) => tcp.once('connect', resolve)), 'a connection');
+	tcp.write(
+		`GET /${tenant}/${alice}/key_1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n` +
+			'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n' +
+			'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+	);
+	tcp.pause();
+	return tcp;
+}
