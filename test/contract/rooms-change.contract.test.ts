@@ -40,7 +40,7 @@ describe('PATCH /rooms/{room_id}', () => {
 		await Promise.all([bob.settle(), stranger.settle()]);
 
 		expect(bob.all('room.updated')).toHaveLength(1);
-		expect(bob.all('room.updated')[0]).toMatchObject({ room_id, name: 'New' });
+		expect(bob.all('room.updated')[0]).toMatchObject({ room: { room_id, name: 'New' } });
 		expect(bob.all('room.updated')[0]?.cursor).toMatch(/^[0-9a-v]{16}$/);
 		expect(stranger.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
 		await Promise.all([bob.close(), stranger.close()]);

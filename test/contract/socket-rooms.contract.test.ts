@@ -22,13 +22,16 @@ describe('a new room', () => {
 			expect(told).toHaveLength(1);
 			expect(told?.[0]).toMatchObject({
 				type: 'room.created',
-				room_id: room.room_id,
-				name: 'New',
-				metadata: { a: 1 },
-				member_count: 2,
+				room: {
+					room_id: room.room_id,
+					type: 'group',
+					name: 'New',
+					metadata: { a: 1 },
+					member_count: 2,
+				},
 			});
 			// Nothing of one member's own state in a frame that goes to all.
-			expect(told?.[0]).not.toHaveProperty('unread_count');
+			expect(told?.[0]?.room).not.toHaveProperty('unread_count');
 		}
 		expect(mallory?.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
 		await Promise.all(sockets.map((socket) => socket.close()));

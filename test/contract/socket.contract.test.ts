@@ -35,7 +35,7 @@ describe('opening a socket', () => {
 		expect(one.connected.connection_id).not.toBe(two.connected.connection_id);
 		const { room_id } = await createGroup(tenant, 'bob');
 		const created = await one.next('room.created');
-		expect(created).toMatchObject({ room_id });
+		expect(created).toMatchObject({ room: { room_id } });
 		// The client itself fails on a cursor that does not rise; this says that there was one.
 		expect(one.connected.cursor).toMatch(/^[0-9a-v]{16}$/);
 		await Promise.all([one.close(), two.close()]);

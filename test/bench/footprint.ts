@@ -1,0 +1,101 @@
+import { statSync } from 'node:fs';
+import type { SocketSeat } from './client/load.ts';
+import { type Spread, shown, spreadOf } from './compare.ts';
+import { type Driver, openDriver } from './driver.ts';
+import type { Server, Target } from './servers.ts';
+import { memoryOf } from './usage.ts';
+
+/** What a server costs before it does anything. Smaller is better throughout. */
+export interface Footprint {
+	/** From the spawn to the first 200 on `/health`, with the database that the scenarios have left. */
+	readonly start_ms: Spread;
+	readonly idle_rss_mib: number;
+	readonly kib_per_idle_socket: number;
+	readonly executable_mib: number;
+}
+
+export interface FootprintPlan {
+	readonly starts: number;
+	readonly sockets: number;
+}
+
+/** Sockets that are opened before the count begins: the first ones also load code and grow the heap. */
+const WARM_SOCKETS = 200;
+const MEMBERS_PER_ROOM = 1_000;
+
+/** Starts both targets in turn, and then weighs one after the other. */
+export async function footprintsOf(
+	targets: { chatapi: Target; reference: Target },
+	plan: FootprintPlan,
+	progress: (line: string) => void,
+): Promise<{ chatapi: Footprint; reference: Footprint }> {
+	const starts: Record<'chatapi' | 'reference', number[]> = { chatapi: [], reference: [] };
+	for (let round = 0; round < plan.starts; round++) {
+		for (const side of ['chatapi', 'reference'] as const) {
+			const server = await targets[side].start();
+			starts[side].push(server.start_ms);
+			await server.stop();
+		}
+		progress(
+			`start: round ${round + 1}/${plan.starts} ${shown(starts.chatapi[round] ?? 0)} / ${shown(starts.reference[round] ?? 0)} ms`,
+		);
+	}
+	const weigh = async (side: 'chatapi' | 'reference') => {
+		progress(`idle sockets: ${targets[side].name}`);
+		const weight = await weightOf(targets[side], plan.sockets);
+		const executable_mib = statSync(targets[side].executable).size / 2 ** 20;
+		return { start_ms: spreadOf(starts[side]), executable_mib, ...weight };
+	};
+	return { chatapi: await weigh('chatapi'), reference: await weigh('reference') };
+}
+
+async function weightOf(target: Target, sockets: number) {
+	const server = await target.start();
+	const pid = server.endpoint.server_pid;
+	const drivers: Driver[] = [];
+	try {
+		const idle_rss_mib = (await settledMemory(pid)).rss_kb / 1_024;
+		const seats = await seatsOf(server, WARM_SOCKETS + sockets);
+		const open = (some: SocketSeat[]) =>
+			openDriver({ kind: 'idle', endpoint: server.endpoint, sockets: some });
+		drivers.push(await open(seats.slice(0, WARM_SOCKETS)));
+		const before = await settledMemory(pid);
+		drivers.push(await open(seats.slice(WARM_SOCKETS)));
+		const after = await settledMemory(pid);
+		return { idle_rss_mib, kib_per_idle_socket: (after.anon_kb - before.anon_kb) / sockets };
+	} finally {
+		for (const driver of drivers) await driver.close();
+		await server.stop();
+	}
+}
+
+async function seatsOf(server: Server, count: number): Promise<SocketSeat[]> {
+	const seats: SocketSeat[] = [];
+	while (seats.length < count) {
+		const users = Array.from(
+			{ length: Math.min(MEMBERS_PER_ROOM, count - seats.length) },
+			(_, index) => `idle-${(seats.length + index).toString().padStart(5, '0')}`,
+		);
+		const room_id = await server.createRoom(users);
+		seats.push(...users.map((user) => server.seat(room_id, user)));
+	}
+	return seats;
+}
+
+const SETTLE_POLL_MS = 250;
+const SETTLE_POLLS_MAX = 24;
+/** Memory has settled when it moves less than this between two looks, three times in a row. */
+const SETTLED_KB = 128;
+const SETTLED_TIMES = 3;
+
+async function settledMemory(pid: number): Promise<{ rss_kb: number; anon_kb: number }> {
+	let memory = memoryOf(pid);
+	let quiet = 0;
+	for (let poll = 0; poll < SETTLE_POLLS_MAX && quiet < SETTLED_TIMES; poll++) {
+		await Bun.sleep(SETTLE_POLL_MS);
+		const next = memoryOf(pid);
+		quiet = Math.abs(next.anon_kb - memory.anon_kb) < SETTLED_KB ? quiet + 1 : 0;
+		memory = next;
+	}
+	return memory;
+}

@@ -1,0 +1,126 @@
+import { type Result, type Side, type Spread, shown } from './compare.ts';
+import type { Footprint } from './footprint.ts';
+
+export interface Report {
+	readonly began_at: string;
+	readonly machine: Machine;
+	readonly results: readonly Result[];
+	readonly footprint: { readonly chatapi: Footprint; readonly reference: Footprint } | null;
+}
+
+export interface Machine {
+	readonly cores: number;
+	readonly cpu: string;
+	readonly kernel: string;
+	readonly bun: string;
+	readonly file_system: string;
+	/** Median of an fdatasync after a 4 KiB write, beside the databases. */
+	readonly sync_ms: number;
+}
+
+/** The goal of the first release, printed beside the figure and never an exit code. */
+const START_GOAL_MS = 300;
+
+/** Below this the machine was ours; above, other processes took part of a core away. */
+const OTHERS_NOTABLE = 0.25;
+
+const HEADER = [
+	'scenario',
+	'chatapi / bare Bun (range)',
+	'chatapi',
+	'bare Bun',
+	'unit',
+	'server CPU µs per op',
+	'CPU ratio',
+	'p99 ms',
+	'cores: server + driver',
+	'notes',
+];
+
+/** One Markdown table: ratios first. */
+export function tableOf({ results, footprint }: Report): string {
+	const rows = [HEADER, ...results.map(rowOf), ...(footprint ? footprintRows(footprint) : [])];
+	const widths = HEADER.map((_, column) =>
+		Math.max(...rows.map((row) => (row[column] ?? '').length)),
+	);
+	const lines = rows.map(
+		(row) => `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`,
+	);
+	lines.splice(1, 0, `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`);
+	return lines.join('\n');
+}
+
+const fixed = (value: number): string => value.toFixed(2);
+
+function rangeOf(ratio: Spread): string {
+	return `${fixed(ratio.median)} (${fixed(ratio.min)}–${fixed(ratio.max)})`;
+}
+
+function ratioCell({ ratio, wrong, void: saturated }: Result): string {
+	if (wrong.length > 0 || ratio === null) return 'VOID';
+	return saturated.length > 0 ? `void, ${rangeOf(ratio)}` : rangeOf(ratio);
+}
+
+function rowOf(result: Result): string[] {
+	const { chatapi, reference } = result;
+	const pair = (pick: (side: Side) => string) =>
+		chatapi && reference ? `${pick(chatapi)} / ${pick(reference)}` : '–';
+	return [
+		result.title,
+		ratioCell(result),
+		chatapi ? shown(chatapi.figure.median) : '–',
+		reference ? shown(reference.figure.median) : '–',
+		result.unit,
+		pair(({ cpu_us }) => shown(cpu_us.median)),
+		result.cpu_ratio && result.wrong.length === 0 ? fixed(result.cpu_ratio.median) : '–',
+		pair(({ p99_ms }) => (p99_ms === null ? '–' : shown(p99_ms.median))),
+		pair((side) => `${fixed(side.server_cpu)} + ${fixed(side.driver_cpu)}`),
+		notesOf(result).join('; '),
+	];
+}
+
+function notesOf(result: Result): string[] {
+	const { chatapi, reference } = result;
+	if (result.wrong.length > 0) return result.wrong.map((reason) => `wrong: ${reason}`);
+	const notes: string[] = [];
+	if (chatapi && reference) notes.push(`limit: ${chatapi.limit} / ${reference.limit}`);
+	if (result.void.length > 0) notes.push(`driver-bound: ${result.void.join(', ')}`);
+	if (result.is_lower_better) notes.push('lower is better');
+	const others = Math.max(chatapi?.others_cpu ?? 0, reference?.others_cpu ?? 0);
+	if (others > OTHERS_NOTABLE) notes.push(`other processes took ${fixed(others)} cores`);
+	return notes;
+}
+
+function footprintRows(footprint: { chatapi: Footprint; reference: Footprint }): string[][] {
+	const { chatapi, reference } = footprint;
+	const row = (title: string, unit: string, pick: (side: Footprint) => number, note: string) => [
+		title,
+		fixed(pick(chatapi) / pick(reference)),
+		shown(pick(chatapi)),
+		shown(pick(reference)),
+		unit,
+		'–',
+		'–',
+		'–',
+		'–',
+		note,
+	];
+	const { median, min, max } = chatapi.start_ms;
+	const goal = `goal ≤ ${START_GOAL_MS}: ${median <= START_GOAL_MS ? 'met' : 'MISSED'}`;
+	return [
+		row(
+			'Start to first 200 on /health',
+			'ms',
+			({ start_ms }) => start_ms.median,
+			`lower is better; ${shown(min)}–${shown(max)}; ${goal}`,
+		),
+		row('Idle memory (RSS)', 'MiB', ({ idle_rss_mib }) => idle_rss_mib, 'lower is better'),
+		row('Idle socket', 'KiB', ({ kib_per_idle_socket }) => kib_per_idle_socket, 'lower is better'),
+		row(
+			'Executable',
+			'MiB',
+			({ executable_mib }) => executable_mib,
+			'lower is better; bare Bun is the runtime alone',
+		),
+	];
+}

@@ -1,0 +1,122 @@
+/**
+ * Two tenants that could be taken for one another: the same users, room names, dm pairs and
+ * client_msg_ids, and room after room made in step, so that the n-th room of one and the n-th of
+ * the other have the same number inside. Only who has which role differs, and who is in at all.
+ */
+import { bodyOf } from '../../helpers/http.ts';
+import type { Server } from '../../helpers/server.ts';
+import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
+
+/** Stands in every name, content and metadata of one tenant, and nowhere in the other. */
+export type Marker = 'ALPHA' | 'BRAVO';
+
+interface Cast {
+	marker: Marker;
+	owner: string;
+	admin: string;
+	/** Beside those two. */
+	members: readonly string[];
+	/** The last seq after `createPlace`. */
+	messages: number;
+}
+
+/** The first tenant's room. */
+const OWN_CAST: Cast = {
+	marker: 'ALPHA',
+	owner: 'olga',
+	admin: 'adam',
+	members: ['mona', 'mia', 'tim'],
+	messages: 3,
+};
+
+/** The twin: the outsider of the one is the owner of the other. */
+const FOREIGN_CAST: Cast = {
+	marker: 'BRAVO',
+	owner: 'oscar',
+	admin: 'mia',
+	members: ['mona', 'olga', 'tim', 'fred'],
+	messages: 5,
+};
+
+/** Moderator in both rooms. */
+const MODERATOR = 'mona';
+
+/** A member of both rooms, with no more than that: for others to act on. */
+export const TARGET_USER = 'tim';
+/** A member of the foreign room only. */
+export const FOREIGN_USER = 'fred';
+
+export interface Twin {
+	tenant: TestTenant;
+	cast: Cast;
+	/** How many rooms it has made: the number of the last one. */
+	rooms: number;
+}
+
+export interface Twins {
+	own: Twin;
+	foreign: Twin;
+}
+
+/** The rooms that a cell of the matrix is about; both have the same number. */
+export interface Place {
+	own: string;
+	foreign: string;
+}
+
+/** The foreign tenant first: where a query forgets its tenant, the older rows come up first. */
+export async function createTwins(server: Server): Promise<Twins> {
+	const foreign = await createTenant(server, { name: 'Twin' });
+	const own = await createTenant(server, { name: 'Twin' });
+	return {
+		own: { tenant: own, cast: OWN_CAST, rooms: 0 },
+		foreign: { tenant: foreign, cast: FOREIGN_CAST, rooms: 0 },
+	};
+}
+
+/** A fresh room in each tenant, under the same number. */
+export async function createPlace(twins: Twins): Promise<Place> {
+	await levelRooms(twins);
+	return { own: await createRoom(twins.own), foreign: await createRoom(twins.foreign) };
+}
+
+async function levelRooms({ own, foreign }: Twins): Promise<void> {
+	for (const [behind, ahead] of [
+		[own, foreign],
+		[foreign, own],
+	] as const) {
+		for (; behind.rooms < ahead.rooms; behind.rooms++) await createGroup(behind.tenant, 'filler');
+	}
+}
+
+async function createRoom(twin: Twin): Promise<string> {
+	const { tenant, cast } = twin;
+	const { marker, owner, admin, members } = cast;
+	twin.rooms++;
+	const { room_id } = await createGroup(tenant, owner, [admin, ...members], {
+		name: 'Twin room',
+		metadata: { secret: marker },
+	});
+	for (const [user, role] of [
+		[admin, 'admin'],
+		[MODERATOR, 'moderator'],
+	]) {
+		bodyOf(await tenant.as(owner).put(`/rooms/${room_id}/members/${user}`, { role }), 200);
+	}
+	for (let seq = 1; seq <= cast.messages; seq++) {
+		await sendMessage(tenant, owner, room_id, `${marker} ${seq}`);
+	}
+	return room_id;
+}
+
+/** Everything that a tenant can be seen to hold around a room, as the bytes of its answers. */
+export async function snapshotOf({ tenant, cast }: Twin, room_id: string): Promise<string> {
+	const answers = await Promise.all([
+		tenant.as().call('GET', `/rooms/${room_id}`, { isChecked: false }),
+		tenant.as().call('GET', `/rooms/${room_id}/members`, { isChecked: false }),
+		tenant.as().call('GET', `/rooms/${room_id}/messages`, { isChecked: false }),
+		tenant.as(TARGET_USER).call('GET', '/rooms?limit=3', { isChecked: false }),
+		tenant.as(cast.owner).call('GET', '/rooms?limit=3', { isChecked: false }),
+	]);
+	return answers.map(({ status, text }) => `${status} ${text}`).join('\n');
+}
