@@ -13,6 +13,9 @@ import { migrateDatabase } from '../db/migrate.ts';
 import { CommandFailed } from './failure.ts';
 import { version } from './version.ts';
 
+/** For the answers that say 503, before the process ends over a database it cannot write. */
+const LAST_WORDS_MS = 200;
+
 /** Serves until a signal, and resolves with the exit code. */
 export async function serve(): Promise<number> {
 	// From the first moment on: a signal during the start is a stop, not a kill.
@@ -38,8 +41,8 @@ export async function serve(): Promise<number> {
 		isDraining: () => isDraining,
 		onFatal(error) {
 			log.error({ err: error }, 'The database cannot be written: stopping');
-			// Nothing more may be answered. What was answered is on disk, so there is nothing to save.
-			process.exit(1);
+			// What was answered is on disk. Whoever waits gets to hear that theirs is not, or may not be.
+			setTimeout(() => process.exit(1), LAST_WORDS_MS);
 		},
 	});
 	const running = listen(container);

@@ -11,8 +11,23 @@ export const systemClock: Clock = {
 	monotonic: () => performance.now(),
 };
 
-/** An RFC 3339 UTC time with milliseconds, from epoch milliseconds. */
-export const toTimestamp = (ms: number): string => new Date(ms).toISOString();
+let lastMinute = Number.NaN;
+let lastMinuteText = '';
+
+/**
+ * An RFC 3339 UTC time with milliseconds, from epoch milliseconds. The minute is written once and
+ * remembered: messages of one page are mostly of few minutes, and a page has up to a hundred.
+ */
+export function toTimestamp(ms: number): string {
+	const minute = Math.floor(ms / 60_000);
+	if (minute !== lastMinute) {
+		lastMinuteText = new Date(minute * 60_000).toISOString().slice(0, 17);
+		lastMinute = minute;
+	}
+	const rest = ms - minute * 60_000 + 100_000;
+	const digits = String(rest);
+	return `${lastMinuteText}${digits.slice(1, 3)}.${digits.slice(3)}Z`;
+}
 
 /**
  * Epoch milliseconds of an RFC 3339 time, or undefined for a moment there never is: `Date.parse`

@@ -11,6 +11,8 @@ const PRAGMAS = {
 	foreign_keys: 1,
 	trusted_schema: 0,
 	cell_size_check: 1,
+	// MEMORY: a large statement's journal must not need a writable /tmp.
+	temp_store: 2,
 	// Kibibytes when negative: 32 MiB a connection.
 	cache_size: -32_768,
 } as const;

@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import type { TenantNo } from '../core/ids.ts';
+import { prepare } from './statement.ts';
 
 /** The end of a tenant's event log. */
 export interface LogHead {
@@ -20,16 +21,19 @@ export interface EventRow {
 
 /** The event log over one connection. Only the writer appends. */
 export function createEventLog(db: Database) {
-	const head = db.query<LogHead, [number]>(
+	const head = prepare<LogHead, [number]>(
+		db,
 		'SELECT epoch, last_cursor FROM tenant_heads WHERE tenant = ?',
 	);
-	const moveHead = db.query<null, [number, number]>(
+	const moveHead = prepare<null, [number, number]>(
+		db,
 		'UPDATE tenant_heads SET last_cursor = ? WHERE tenant = ?',
 	);
-	const insert = db.query<
+	const insert = prepare<
 		null,
 		[number, number, string, string, number | null, string | null, number]
 	>(
+		db,
 		'INSERT INTO events (tenant, cursor, stream, type, ref, payload, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
 	);
 	return {

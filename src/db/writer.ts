@@ -313,8 +313,12 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		if (IS_FATAL.test(code)) fail(error);
 	}
 
-	/** A failed COMMIT or fsync leaves the outcome unknown: say so, and end. */
+	/**
+	 * A failed COMMIT or fsync leaves the outcome unknown: say so, and end. Except for a full disk: then the
+	 * commit record was not written, and a transaction that can be rolled back is one that never was.
+	 */
 	function failCommit(mine: Batch<Tx>, error: unknown): void {
+		if (codeOf(error) === 'SQLITE_FULL') return failBatch(mine, error);
 		for (const entry of mine.entries) {
 			entry.reject(new AppError('UNAVAILABLE', 'The write may or may not have been stored'));
 		}

@@ -3,6 +3,11 @@
  * Host that is empty or no host name, which is a client's to write.
  */
 export function requestTarget(url: string): { path: string; query: string } {
-	const [, path = '/', query = ''] = /^(?:[a-z]+:\/\/[^/?#]*)?([^?#]*)\??([^#]*)/i.exec(url) ?? [];
-	return { path: path === '' ? '/' : path, query };
+	const scheme = url.indexOf('://');
+	const slash = url.indexOf('/', scheme === -1 ? 0 : scheme + 3);
+	const target = slash === -1 ? '/' : url.slice(slash);
+	const mark = target.indexOf('?');
+	return mark === -1
+		? { path: target, query: '' }
+		: { path: target.slice(0, mark), query: target.slice(mark + 1) };
 }

@@ -8,8 +8,10 @@ export interface Connection {
 	readonly key_id: KeyId;
 	subscribe(topic: string): void;
 	unsubscribe(topic: string): void;
-	/** Sends a frame; false when the socket could not take it. */
-	send(frame: string): boolean;
+	/** Sends a frame now. */
+	send(frame: string): void;
+	/** Sends a frame with the others of this turn of the event loop, in one write, in their order. */
+	sendSoon(frame: string): void;
 	close(code: number, reason: string): void;
 	/** Bytes that the client has not taken yet. */
 	bufferedBytes(): number;

@@ -62,7 +62,7 @@ export function createDispatch(deps: DispatchDeps) {
 		if (body.code === 'INTERNAL_ERROR') {
 			log.error({ err: error, request_id, operation }, 'Frame failed');
 		}
-		connection.send(JSON.stringify({ type: 'error', ...body }));
+		connection.sendSoon(JSON.stringify({ type: 'error', ...body }));
 		return body;
 	}
 
@@ -93,7 +93,7 @@ export function createDispatch(deps: DispatchDeps) {
 			const output = await binding.run(caller, parse(fields), connection);
 			check(output);
 			if (request_id !== undefined) {
-				connection.send(JSON.stringify({ type: 'reply', request_id, ok: true, data: output }));
+				connection.sendSoon(JSON.stringify({ type: 'reply', request_id, ok: true, data: output }));
 			}
 		} catch (error) {
 			const { code } = sendError(connection, error, request_id, operation.name);

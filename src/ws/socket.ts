@@ -27,6 +27,7 @@ export class Socket implements Connection {
 	readonly topics = new Set<string>();
 	expiry: Timer | undefined;
 	#ws: ServerWebSocket<Socket> | undefined;
+	#waiting: string[] | undefined;
 	#frames: TokenBucket | undefined;
 	#badFrames: TokenBucket | undefined;
 	#floodedSince = 0;
@@ -79,11 +80,30 @@ export class Socket implements Connection {
 		this.#ws?.unsubscribe(topic);
 	}
 
-	send(frame: string): boolean {
-		return this.#ws !== undefined && this.#ws.send(frame) !== 0;
+	send(frame: string): void {
+		this.#ws?.send(frame);
+	}
+
+	/** A batch of the writer answers all its changes in one turn: a write each would cost more than they do. */
+	sendSoon(frame: string): void {
+		if (this.#waiting === undefined) {
+			this.#waiting = [];
+			queueMicrotask(() => this.#flush());
+		}
+		this.#waiting.push(frame);
+	}
+
+	#flush(): void {
+		const frames = this.#waiting ?? [];
+		const ws = this.#ws;
+		this.#waiting = undefined;
+		ws?.cork(() => {
+			for (const frame of frames) ws.send(frame);
+		});
 	}
 
 	close(code: number, reason: string): void {
+		this.#flush();
 		this.#ws?.close(code, reason);
 	}
 

@@ -41,21 +41,29 @@ const FULL = { seconds: 2.5, rounds: 3, warmup_ms: 500, stored_messages: 100_000
 const QUICK = { seconds: 0.6, rounds: 2, warmup_ms: 250, stored_messages: 10_000, starts: 3 };
 const IDLE_SOCKETS = 1_000;
 
-const { values: options } = parseArgs({
-	options: {
-		seconds: { type: 'string' },
-		rounds: { type: 'string' },
-		only: { type: 'string', multiple: true },
-		quick: { type: 'boolean', default: false },
-		json: { type: 'string' },
-		binary: { type: 'string', default: join(ROOT, 'chatapi') },
-		work: { type: 'string', default: join(ROOT, 'bench-results') },
-		control: { type: 'boolean', default: false },
-		sabotage: { type: 'string' },
-		help: { type: 'boolean', default: false },
-	},
-});
+const OPTIONS = {
+	seconds: { type: 'string' },
+	rounds: { type: 'string' },
+	only: { type: 'string', multiple: true },
+	quick: { type: 'boolean', default: false },
+	json: { type: 'string' },
+	binary: { type: 'string', default: join(ROOT, 'chatapi') },
+	work: { type: 'string', default: join(ROOT, 'bench-results') },
+	control: { type: 'boolean', default: false },
+	sabotage: { type: 'string' },
+	help: { type: 'boolean', default: false },
+} as const;
 
+function readOptions() {
+	try {
+		return parseArgs({ options: OPTIONS }).values;
+	} catch (error) {
+		console.error(`bench: ${error instanceof Error ? error.message : error}\n\n${HELP}`);
+		process.exit(2);
+	}
+}
+
+const options = readOptions();
 const progress = (line: string): void => console.error(`bench: ${line}`);
 const isWanted = (name: string): boolean =>
 	options.only === undefined || options.only.some((part) => name.includes(part));
@@ -74,6 +82,9 @@ async function bench(workDir: string): Promise<Report> {
 		measure_ms: positive(options.seconds, preset.seconds, 'seconds') * 1_000,
 		size: { stored_messages: preset.stored_messages },
 	};
+	if (![...SCENARIOS.map(({ name }) => name), FOOTPRINT].some(isWanted)) {
+		throw new Error('no scenario has a name like that; see --help');
+	}
 	const machine = machineAt(workDir);
 	progress(
 		`${machine.cores} cores, ${machine.file_system}, fdatasync ${machine.sync_ms.toFixed(2)} ms`,

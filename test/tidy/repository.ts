@@ -12,6 +12,7 @@ const TOP_LEVEL: readonly string[] = [
 	'Dockerfile',
 	'LICENSE',
 	'README.md',
+	'SECURITY.md',
 	'biome.json',
 	'bunfig.toml',
 	'docs',

@@ -17,7 +17,7 @@ export function createConnectionOperations({ subscriptionsMax }: { subscriptions
 			_input: InputOf<typeof pingConnection>,
 			connection: Connection,
 		): Promise<Done> => {
-			connection.send('{"type":"pong"}');
+			connection.sendSoon('{"type":"pong"}');
 			return DONE;
 		},
 

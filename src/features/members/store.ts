@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import type { RoomId, RoomNo, TenantNo, UserId } from '../../core/ids.ts';
+import { prepare } from '../../db/statement.ts';
 import type { Role } from './schema.ts';
 
 /** A room as one user stands to it, or as the tenant does (`role` null). */
@@ -97,29 +98,31 @@ export function createMembersStore(db: Database) {
 	type OfRoom = { tenant: TenantNo; room: RoomNo };
 	type OfMember = OfRoom & { user_id: UserId };
 
-	const access = db.query<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+	const access = prepare<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		db,
 		SQL.access,
 	);
-	const find = db.query<MemberRow, OfMember>(SQL.find);
-	const page = db.query<MemberRow, OfRoom & { after: string; limit: number }>(SQL.page);
-	const heir = db.query<{ user_id: UserId; role: Role }, OfRoom>(SQL.heir);
-	const countRooms = db.query<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
+	const find = prepare<MemberRow, OfMember>(db, SQL.find);
+	const page = prepare<MemberRow, OfRoom & { after: string; limit: number }>(db, SQL.page);
+	const heir = prepare<{ user_id: UserId; role: Role }, OfRoom>(db, SQL.heir);
+	const countRooms = prepare<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
+		db,
 		SQL.countRooms,
 	);
-	const roomsOf = db.query<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(SQL.roomsOf);
-	const openHead = db.query<null, OfRoom>(SQL.openHead);
-	const touchHead = db.query<null, OfRoom & { cursor: number; joined: number }>(SQL.touchHead);
-	const join = db.query<
+	const roomsOf = prepare<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(db, SQL.roomsOf);
+	const openHead = prepare<null, OfRoom>(db, SQL.openHead);
+	const touchHead = prepare<null, OfRoom & { cursor: number; joined: number }>(db, SQL.touchHead);
+	const join = prepare<
 		{ user_id: UserId },
 		OfMember & { role: Role; joined_at: number; cursor: number }
-	>(SQL.join);
-	const startPosition = db.query<null, OfMember>(SQL.startPosition);
-	const leave = db.query<null, OfMember & { cursor: number }>(SQL.leave);
-	const leaveAll = db.query<null, OfRoom & { cursor: number }>(SQL.leaveAll);
-	const setRole = db.query<null, OfMember & { role: Role }>(SQL.setRole);
-	const hide = db.query<null, OfMember & { cursor: number }>(SQL.hide);
-	const deliver = db.query<{ seq: number }, OfMember & { seq: number }>(SQL.deliver);
-	const read = db.query<{ seq: number }, OfMember & { seq: number }>(SQL.read);
+	>(db, SQL.join);
+	const startPosition = prepare<null, OfMember>(db, SQL.startPosition);
+	const leave = prepare<null, OfMember & { cursor: number }>(db, SQL.leave);
+	const leaveAll = prepare<null, OfRoom & { cursor: number }>(db, SQL.leaveAll);
+	const setRole = prepare<null, OfMember & { role: Role }>(db, SQL.setRole);
+	const hide = prepare<null, OfMember & { cursor: number }>(db, SQL.hide);
+	const deliver = prepare<{ seq: number }, OfMember & { seq: number }>(db, SQL.deliver);
+	const read = prepare<{ seq: number }, OfMember & { seq: number }>(db, SQL.read);
 
 	return {
 		/** The room with the caller's role in it; undefined when there is none (any more). */

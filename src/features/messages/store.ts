@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import type { MessageId, RoomId, RoomNo, TenantNo } from '../../core/ids.ts';
+import { prepare } from '../../db/statement.ts';
 
 export interface MessageRow {
 	seq: number;
@@ -40,35 +41,48 @@ export type Appended =
 
 const COLUMNS = 'seq, cursor, message_id, sender_id, content, meta, client_msg_id, created_at';
 
+const SQL = {
+	access: `SELECT r.room, r.type, m.role, h.last_seq, h.last_ordinal FROM rooms r
+		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
+		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
+			AND m.user_id = ? AND m.left_cursor IS NULL
+		WHERE r.tenant = ? AND r.room_id = ? AND r.deleted_at IS NULL`,
+	byClientId: `SELECT ${COLUMNS}, body_hash FROM messages
+		WHERE tenant = ? AND room = ? AND sender_id = ? AND client_msg_id = ?`,
+	moveHead: `UPDATE room_heads SET last_seq = ?, last_ordinal = ?, last_cursor = ?
+		WHERE tenant = ? AND room = ?`,
+	insert: `INSERT INTO messages (tenant, room, seq, cursor, ordinal, message_id, sender_id, content, meta,
+			client_msg_id, body_hash, created_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	moveSender: `UPDATE positions SET delivered_seq = ?, read_seq = ?, read_ordinal = ?
+		WHERE tenant = ? AND room = ? AND user_id = ?`,
+	ascending: `SELECT ${COLUMNS} FROM messages
+		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
+	descending: `SELECT ${COLUMNS} FROM messages
+		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
+};
+
 /**
  * All SQL of messages. `append` decides and writes in one call, and so touches the head and the
  * position that members own: on another database it would be one statement.
  */
 export function createMessagesStore(db: Database) {
-	const access = db.query<
-		{ room: RoomNo; type: string; role: string | null },
+	const access = prepare<
+		{
+			room: RoomNo;
+			type: string;
+			role: string | null;
+			last_seq: number;
+			last_ordinal: number;
+		},
 		[string, number, string]
-	>(
-		`SELECT r.room, r.type, m.role FROM rooms r
-		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
-			AND m.user_id = ? AND m.left_cursor IS NULL
-		WHERE r.tenant = ? AND r.room_id = ? AND r.deleted_at IS NULL`,
-	);
-	const byClientId = db.query<
+	>(db, SQL.access);
+	const byClientId = prepare<
 		MessageRow & { body_hash: Uint8Array },
 		[number, number, string, string]
-	>(
-		`SELECT ${COLUMNS}, body_hash FROM messages
-		WHERE tenant = ? AND room = ? AND sender_id = ? AND client_msg_id = ?`,
-	);
-	const nextSeq = db.query<
-		{ last_seq: number; last_ordinal: number },
-		[number, number, number, number]
-	>(
-		`UPDATE room_heads SET last_seq = last_seq + 1, last_ordinal = last_ordinal + ?, last_cursor = ?
-		WHERE tenant = ? AND room = ? RETURNING last_seq, last_ordinal`,
-	);
-	const insert = db.query<
+	>(db, SQL.byClientId);
+	const moveHead = prepare<null, [number, number, number, number, number]>(db, SQL.moveHead);
+	const insert = prepare<
 		null,
 		[
 			number,
@@ -84,24 +98,14 @@ export function createMessagesStore(db: Database) {
 			Uint8Array | null,
 			number,
 		]
-	>(
-		`INSERT INTO messages (tenant, room, seq, cursor, ordinal, message_id, sender_id, content, meta,
-			client_msg_id, body_hash, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-	);
-	const moveSender = db.query<null, [number, number, number, number, number, string]>(
-		`UPDATE positions SET delivered_seq = ?, read_seq = ?, read_ordinal = ?
-		WHERE tenant = ? AND room = ? AND user_id = ?`,
+	>(db, SQL.insert);
+	const moveSender = prepare<null, [number, number, number, number, number, string]>(
+		db,
+		SQL.moveSender,
 	);
 	type Range = [number, number, number, number, number];
-	const ascending = db.query<MessageRow, Range>(
-		`SELECT ${COLUMNS} FROM messages
-		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
-	);
-	const descending = db.query<MessageRow, Range>(
-		`SELECT ${COLUMNS} FROM messages
-		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
-	);
+	const ascending = prepare<MessageRow, Range>(db, SQL.ascending);
+	const descending = prepare<MessageRow, Range>(db, SQL.descending);
 
 	return {
 		/** Stores a message under the room's next seq, if its sender may and it is not there already. */
@@ -120,9 +124,9 @@ export function createMessagesStore(db: Database) {
 				}
 			}
 			if (found.type === 'channel' && found.role === 'member') return { outcome: 'no_role' };
-			const head = nextSeq.get(isSystem ? 0 : 1, cursor, tenant, room);
-			if (head === null) return { outcome: 'no_access' };
-			const { last_seq: seq, last_ordinal: ordinal } = head;
+			const seq = found.last_seq + 1;
+			const ordinal = found.last_ordinal + (isSystem ? 0 : 1);
+			moveHead.run(seq, ordinal, cursor, tenant, room);
 			insert.run(
 				tenant,
 				room,

@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import type { RoomId, RoomNo, TenantNo, UserId } from '../../core/ids.ts';
+import { prepare } from '../../db/statement.ts';
 
 /** A room with what it is to one user; the user's columns are null for who is no member. */
 export interface RoomRow {
@@ -24,21 +25,25 @@ const ROOM = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_
 
 /** All SQL of rooms. */
 export function createRoomsStore(db: Database) {
-	const nextNumber = db.query<{ last_room: RoomNo }, [number]>(
+	const nextNumber = prepare<{ last_room: RoomNo }, [number]>(
+		db,
 		'UPDATE tenant_heads SET last_room = last_room + 1 WHERE tenant = ? RETURNING last_room',
 	);
-	const insert = db.query<null, NewRoom & { room: RoomNo }>(
+	const insert = prepare<null, NewRoom & { room: RoomNo }>(
+		db,
 		`INSERT INTO rooms (tenant, room, room_id, type, name, metadata, user_low, user_high, created_at)
 		VALUES ($tenant, $room, $room_id, $type, $name, $metadata, $user_low, $user_high, $created_at)`,
 	);
-	const byPair = db.query<
+	const byPair = prepare<
 		{ room_id: RoomId },
 		{ tenant: TenantNo; user_low: UserId; user_high: UserId }
 	>(
+		db,
 		`SELECT room_id FROM rooms WHERE tenant = $tenant AND user_low = $user_low
 			AND user_high = $user_high AND type = 'dm' AND deleted_at IS NULL`,
 	);
-	const find = db.query<RoomRow, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+	const find = prepare<RoomRow, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		db,
 		`SELECT ${ROOM} FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
@@ -46,10 +51,11 @@ export function createRoomsStore(db: Database) {
 		LEFT JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
 	);
-	const page = db.query<
+	const page = prepare<
 		RoomRow,
 		{ tenant: TenantNo; user_id: UserId; before: number; limit: number }
 	>(
+		db,
 		`SELECT ${ROOM} FROM memberships m
 		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
@@ -58,11 +64,15 @@ export function createRoomsStore(db: Database) {
 			AND r.deleted_at IS NULL AND h.last_cursor > m.hidden_cursor AND h.last_cursor < $before
 		ORDER BY h.last_cursor DESC LIMIT $limit`,
 	);
-	const update = db.query<
+	const update = prepare<
 		null,
 		{ tenant: TenantNo; room: RoomNo; name: string | null; metadata: string | null }
-	>('UPDATE rooms SET name = $name, metadata = $metadata WHERE tenant = $tenant AND room = $room');
-	const remove = db.query<null, { tenant: TenantNo; room: RoomNo; deleted_at: number }>(
+	>(
+		db,
+		'UPDATE rooms SET name = $name, metadata = $metadata WHERE tenant = $tenant AND room = $room',
+	);
+	const remove = prepare<null, { tenant: TenantNo; room: RoomNo; deleted_at: number }>(
+		db,
 		'UPDATE rooms SET deleted_at = $deleted_at WHERE tenant = $tenant AND room = $room',
 	);
 
