@@ -1,4 +1,5 @@
 import './production.ts';
+import { AddressRefused } from './app/server.ts';
 import { CommandFailed } from './cli/failure.ts';
 import { healthcheck } from './cli/healthcheck.ts';
 import { helpText } from './cli/help.ts';
@@ -37,6 +38,7 @@ async function run(words: readonly string[]): Promise<number> {
 		return await command();
 	} catch (error) {
 		const isExpected =
+			error instanceof AddressRefused ||
 			error instanceof CommandFailed ||
 			error instanceof DatabaseRefused ||
 			error instanceof SettingsRefused;

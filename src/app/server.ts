@@ -22,6 +22,11 @@ import type { Container } from './container.ts';
 import { createDocs } from './docs.ts';
 import { createSockets } from './sockets.ts';
 
+/** Why the server cannot listen, in one sentence for the operator. */
+export class AddressRefused extends Error {
+	override readonly name = 'AddressRefused';
+}
+
 /** The listening server. */
 export interface RunningServer {
 	url: string;
@@ -40,7 +45,7 @@ const LISTEN_OPTIONS = { reusePort: false, development: false } as const;
 /**
  * Assembles every route, frame and page over the container and listens.
  *
- * @throws an error with the code `EADDRINUSE` when the address is taken.
+ * @throws AddressRefused when it cannot listen where it should.
  */
 export function startServer(container: Container): RunningServer {
 	const { settings, ids, bounds, metrics, features, hub } = container;
@@ -69,13 +74,15 @@ export function startServer(container: Container): RunningServer {
 	app.use(createDocs({ version: container.version, ids, routes: () => app.routes }));
 
 	const address = parseListenAddress(settings.LISTEN_ADDR);
-	app.listen({
-		...address,
-		...LISTEN_OPTIONS,
-		idleTimeout: HTTP_IDLE_TIMEOUT_S,
-		maxRequestBodySize: BODY_BYTES_HARD_MAX,
-		websocket: gateway.handlers as never,
-	});
+	listenOn(settings.LISTEN_ADDR, () =>
+		app.listen({
+			...address,
+			...LISTEN_OPTIONS,
+			idleTimeout: HTTP_IDLE_TIMEOUT_S,
+			maxRequestBodySize: BODY_BYTES_HARD_MAX,
+			websocket: gateway.handlers as never,
+		}),
+	);
 	const server = app.server as Server<Socket>;
 	hub.attach(server);
 	return {
@@ -105,14 +112,27 @@ function createAnswering(
 }
 
 function serveMetrics({ settings, metrics }: Container): Server<undefined> {
-	return Bun.serve({
-		...parseListenAddress(settings.METRICS_ADDR),
-		...LISTEN_OPTIONS,
-		async fetch(request) {
-			if (requestTarget(request.url).path !== '/metrics')
-				return new Response(null, { status: 404 });
-			const { body, type } = await metrics.text();
-			return new Response(body, { headers: { 'Content-Type': type } });
-		},
-	});
+	return listenOn(settings.METRICS_ADDR, () =>
+		Bun.serve({
+			...parseListenAddress(settings.METRICS_ADDR),
+			...LISTEN_OPTIONS,
+			async fetch(request) {
+				const { path } = requestTarget(request.url);
+				if (path !== '/metrics') return new Response(null, { status: 404 });
+				const { body, type } = await metrics.text();
+				return new Response(body, { headers: { 'Content-Type': type } });
+			},
+		}),
+	);
+}
+
+function listenOn<Listening>(address: string, listen: () => Listening): Listening {
+	try {
+		return listen();
+	} catch (error) {
+		const code = String((error as { code?: unknown }).code);
+		throw new AddressRefused(
+			code === 'EADDRINUSE' ? `${address} is in use` : `Cannot listen on ${address} (${code})`,
+		);
+	}
 }

@@ -45,7 +45,7 @@ export async function serve(): Promise<number> {
 			setTimeout(() => process.exit(1), LAST_WORDS_MS);
 		},
 	});
-	const running = listen(container);
+	const running = startServer(container);
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
 	await signalled;
@@ -79,17 +79,6 @@ function takeLock(dir: string) {
 		throw new CommandFailed(`The data directory ${dir} is not writable`);
 	}
 	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
-}
-
-function listen(container: Parameters<typeof startServer>[0]) {
-	try {
-		return startServer(container);
-	} catch (error) {
-		container.close();
-		const address = container.settings.LISTEN_ADDR;
-		if (codeOf(error) === 'EADDRINUSE') throw new CommandFailed(`${address} is in use already`);
-		throw new CommandFailed(`Cannot listen on ${address} (${codeOf(error)})`);
-	}
 }
 
 /** The master key that is set, or else the data directory's own, made at the first start. */

@@ -318,7 +318,10 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	 * commit record was not written, and a transaction that can be rolled back is one that never was.
 	 */
 	function failCommit(mine: Batch<Tx>, error: unknown): void {
-		if (codeOf(error) === 'SQLITE_FULL') return failBatch(mine, error);
+		if (codeOf(error) === 'SQLITE_FULL') {
+			failBatch(mine, error);
+			return;
+		}
 		for (const entry of mine.entries) {
 			entry.reject(new AppError('UNAVAILABLE', 'The write may or may not have been stored'));
 		}

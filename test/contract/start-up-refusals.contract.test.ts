@@ -79,7 +79,7 @@ describe('an address', () => {
 		expect(await server.stop()).toBe(0);
 	});
 
-	for (const address of ['127.0.0.1:99999', '192.0.2.1:0', 'nowhere.invalid:0']) {
+	for (const address of ['192.0.2.1:0', 'nowhere.invalid:0']) {
 		test(`${address} where nobody can listen is named`, async () => {
 			const sentence = await refusal({ LISTEN_ADDR: address, DATA_DIR: newDir() });
 
