@@ -86,3 +86,10 @@ export function fieldOf(pointer: string): { field?: string } {
 	// The cut may fall within a surrogate pair.
 	return { field: field.slice(0, 128).toWellFormed() };
 }
+
+/** What a column of JSON holds of an optional value: null for none, and for null. */
+export const toJsonColumn = (value: unknown): string | null =>
+	value === undefined || value === null ? null : JSON.stringify(value);
+
+/** The value that `toJsonColumn` wrote. */
+export const fromJsonColumn = (text: string | null) => (text === null ? null : JSON.parse(text));

@@ -4,6 +4,7 @@ import { encodeCursor } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
 import { eventOf, roomStream } from '../../core/event.ts';
 import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
+import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
@@ -43,8 +44,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 		input: InputOf<typeof sendMessage>,
 	): Promise<OutputOf<typeof sendMessage>> {
 		const { room_id, content } = input;
-		const meta =
-			input.meta === undefined || input.meta === null ? null : JSON.stringify(input.meta);
+		const meta = toJsonColumn(input.meta);
 		const client_msg_id = input.client_msg_id ?? null;
 		const row = {
 			message_id: ids('msg'),
@@ -133,7 +133,7 @@ export const shown = (room_id: RoomId, epoch: string, row: MessageRow) => ({
 	kind: row.sender_id === '' ? ('system' as const) : ('user' as const),
 	sender_id: row.sender_id === '' ? null : (row.sender_id as UserId),
 	content: row.content,
-	meta: row.meta === null ? null : JSON.parse(row.meta),
+	meta: fromJsonColumn(row.meta),
 	client_msg_id: row.client_msg_id,
 	created_at: toTimestamp(row.created_at),
 	cursor: encodeCursor(epoch, row.cursor),

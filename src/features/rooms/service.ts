@@ -5,9 +5,10 @@ import type { Effect } from '../../core/effect.ts';
 import { AppError, assert } from '../../core/errors.ts';
 import { eventOf, type PendingEvent, roomStream } from '../../core/event.ts';
 import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
+import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
-import { pageOf } from '../../core/page.ts';
+import { numberBefore, pageOf } from '../../core/page.ts';
 import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
@@ -66,7 +67,7 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 			room_id: ids('room'),
 			type: input.type,
 			name: input.name ?? null,
-			metadata: jsonOrNull(input.metadata),
+			metadata: toJsonColumn(input.metadata),
 			user_low: pair?.[0] ?? null,
 			user_high: pair?.[1] ?? null,
 			created_at: now,
@@ -105,12 +106,7 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 		input: InputOf<typeof listRooms>,
 	): Promise<OutputOf<typeof listRooms>> {
 		const { limit = 50 } = input;
-		const before = input.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(input.cursor);
-		if (!Number.isSafeInteger(before)) {
-			throw new AppError('VALIDATION_ERROR', 'Must be the next_cursor of a page', {
-				field: 'cursor',
-			});
-		}
+		const before = numberBefore(input.cursor);
 		const { epoch, last_cursor } = headOf(caller.tenant);
 		const rows = await read.rooms.list(caller.tenant, caller.user_id, before, limit + 1);
 		const { items, next_cursor } = pageOf(rows, limit, (row) => String(row.last_cursor));
@@ -162,9 +158,9 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 
 	function mergedMetadata(before: string | null, patch: unknown): string | null {
 		if (patch === undefined) return before;
-		const merged = mergePatch(before === null ? null : JSON.parse(before), patch);
+		const merged = mergePatch(fromJsonColumn(before), patch);
 		requireMetadataSize(merged, 'metadata', bounds);
-		return jsonOrNull(merged);
+		return toJsonColumn(merged);
 	}
 
 	/** @throws `NOT_FOUND` as `messages.send`, `AUTHORIZATION_ERROR` below owner. */
@@ -280,7 +276,7 @@ const shown = (row: RoomRow) => ({
 	type: row.type,
 	unique_key: uniqueKeyOf(row),
 	name: row.name,
-	metadata: row.metadata === null ? null : JSON.parse(row.metadata),
+	metadata: fromJsonColumn(row.metadata),
 	last_seq: row.last_seq,
 	member_count: row.member_count,
 	created_at: toTimestamp(row.created_at),
@@ -290,6 +286,3 @@ const uniqueKeyOf = ({ user_low, user_high }: RoomRow): string | null =>
 	user_low === null || user_high === null
 		? null
 		: `dm:${user_low.replaceAll(':', '%3A')}:${user_high.replaceAll(':', '%3A')}`;
-
-const jsonOrNull = (value: unknown): string | null =>
-	value === undefined || value === null ? null : JSON.stringify(value);

@@ -4,8 +4,9 @@ import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { createEpoch } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Ids, TenantId, TenantNo } from '../../core/ids.ts';
+import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
-import { pageOf } from '../../core/page.ts';
+import { numberBefore, pageOf } from '../../core/page.ts';
 import type { Random } from '../../core/random.ts';
 import type { BucketRate } from '../../core/token-bucket.ts';
 import type { Stored } from '../../db/client.ts';
@@ -68,9 +69,9 @@ export function createTenants(deps: TenantsDeps) {
 				name: input.name,
 				domain: input.domain ?? null,
 				status: 'active',
-				metadata: jsonOrNull(input.metadata),
-				rate_limit: jsonOrNull(input.rate_limit),
-				allowed_origins: jsonOrNull(input.allowed_origins),
+				metadata: toJsonColumn(input.metadata),
+				rate_limit: toJsonColumn(input.rate_limit),
+				allowed_origins: toJsonColumn(input.allowed_origins),
 				created_at: now,
 				updated_at: now,
 			};
@@ -87,13 +88,7 @@ export function createTenants(deps: TenantsDeps) {
 			input: InputOf<typeof listTenants>,
 		): Promise<OutputOf<typeof listTenants>> => {
 			const limit = input.limit ?? 50;
-			const before = input.cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(input.cursor);
-			if (!Number.isSafeInteger(before)) {
-				throw new AppError('VALIDATION_ERROR', 'Must be the next_cursor of a page', {
-					field: 'cursor',
-				});
-			}
-			const rows = await read.tenants.list(before, limit + 1);
+			const rows = await read.tenants.list(numberBefore(input.cursor), limit + 1);
 			const { items, next_cursor } = pageOf(rows, limit, ({ tenant }) => String(tenant));
 			return { tenants: items.map(shown), next_cursor };
 		},
@@ -117,8 +112,8 @@ export function createTenants(deps: TenantsDeps) {
 			return {
 				tenant,
 				tenant_id: row.tenant_id,
-				rate: rateOf(parseOrNull(row.rate_limit), defaultRateLimit),
-				allowed_origins: parseOrNull(row.allowed_origins),
+				rate: rateOf(fromJsonColumn(row.rate_limit), defaultRateLimit),
+				allowed_origins: fromJsonColumn(row.allowed_origins),
 			};
 		},
 	};
@@ -150,20 +145,15 @@ function rateOf(
 	);
 }
 
-const jsonOrNull = (value: unknown): string | null =>
-	value === undefined || value === null ? null : JSON.stringify(value);
-
-const parseOrNull = (text: string | null) => (text === null ? null : JSON.parse(text));
-
 const shown = (row: Omit<TenantRow, 'tenant'>) => ({
 	tenant_id: row.tenant_id,
 	id: row.tenant_id,
 	name: row.name,
 	domain: row.domain,
 	status: row.status,
-	rate_limit: parseOrNull(row.rate_limit),
-	allowed_origins: parseOrNull(row.allowed_origins),
-	metadata: parseOrNull(row.metadata),
+	rate_limit: fromJsonColumn(row.rate_limit),
+	allowed_origins: fromJsonColumn(row.allowed_origins),
+	metadata: fromJsonColumn(row.metadata),
 	created_at: toTimestamp(row.created_at),
 	updated_at: toTimestamp(row.updated_at),
 });
