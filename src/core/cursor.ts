@@ -12,8 +12,21 @@ const EPOCH_LENGTH = 5;
 const NUMBER_LENGTH = 11;
 const CURSOR = /^[0-9a-v]{16}$/;
 
-export const encodeCursor = (epoch: string, number: number): string =>
-	epoch + number.toString(32).padStart(NUMBER_LENGTH, '0');
+/** The last four digits are looked up in pairs, the rest is remembered: cursors come in rising runs. */
+const PAIRS = Array.from({ length: 32 ** 2 }, (_, pair) => pair.toString(32).padStart(2, '0'));
+const TAIL = 32 ** 4;
+let lastHead = Number.NaN;
+let lastHeadText = '';
+
+export function encodeCursor(epoch: string, number: number): string {
+	const head = Math.floor(number / TAIL);
+	if (head !== lastHead) {
+		lastHeadText = head.toString(32).padStart(NUMBER_LENGTH - 4, '0');
+		lastHead = head;
+	}
+	const tail = number - head * TAIL;
+	return epoch + lastHeadText + PAIRS[tail >> 10] + PAIRS[tail & 1023];
+}
 
 /** The parts of a cursor, or undefined for anything that `encodeCursor` did not write. */
 export function decodeCursor(text: string): Cursor | undefined {

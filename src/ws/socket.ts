@@ -24,10 +24,10 @@ export class Socket implements Connection {
 	readonly caller: UserCaller;
 	/** When the credential ends, for the gateway to close the socket by. */
 	readonly expires_at: number | null;
-	readonly topics = new Set<string>();
 	expiry: Timer | undefined;
 	#ws: ServerWebSocket<Socket> | undefined;
 	#waiting: string[] | undefined;
+	#topics: Set<string> | undefined;
 	#frames: TokenBucket | undefined;
 	#badFrames: TokenBucket | undefined;
 	#floodedSince = 0;
@@ -56,6 +56,12 @@ export class Socket implements Connection {
 
 	get key_id(): KeyId {
 		return this.caller.key_id;
+	}
+
+	/** Made when first asked for: most sockets follow none, and there are many sockets. */
+	get topics(): Set<string> {
+		this.#topics ??= new Set();
+		return this.#topics;
 	}
 
 	attach(ws: ServerWebSocket<Socket>): void {
