@@ -29,6 +29,9 @@ export function toTimestamp(ms: number): string {
 	return `${lastMinuteText}${digits.slice(1, 3)}.${digits.slice(3)}Z`;
 }
 
+/** The last one that RFC 3339 can write: an offset may lead beyond it. */
+const LAST_MOMENT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
 /**
  * Epoch milliseconds of an RFC 3339 time, or undefined for a moment there never is: `Date.parse`
  * takes February 31 for March 3.
@@ -37,5 +40,6 @@ export function parseTimestamp(text: string): number | undefined {
 	const ms = Date.parse(text);
 	const [year = 0, month = 0, day = 0] = text.slice(0, 10).split('-').map(Number);
 	const daysInMonth = new Date(Date.UTC(year, month, 0)).getUTCDate();
-	return Number.isNaN(ms) || day > daysInMonth ? undefined : ms;
+	const isMoment = day <= daysInMonth && ms >= 0 && ms <= LAST_MOMENT_MS;
+	return isMoment ? ms : undefined;
 }

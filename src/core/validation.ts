@@ -76,11 +76,15 @@ function requireContentSize(content: string, field: string, bounds: Bounds): voi
  * Refuses metadata that is too large as compact JSON, too deep, or has too many keys.
  * Exported for what is merged after parsing.
  *
- * @throws `PAYLOAD_TOO_LARGE` stating the limit.
+ * @throws `PAYLOAD_TOO_LARGE` stating the limit, `VALIDATION_ERROR` for a number that JSON cannot give back.
  */
 export function requireMetadataSize(metadata: unknown, field: string, bounds: Bounds): void {
 	let keys = 0;
 	function measure(value: unknown, depth: number): string | undefined {
+		// JSON can write 1e400, and would give it back as null.
+		if (typeof value === 'number' && !Number.isFinite(value)) {
+			throw new AppError('VALIDATION_ERROR', 'A number in it is too large', { field });
+		}
 		if (typeof value !== 'object' || value === null) return undefined;
 		if (depth > METADATA_DEPTH_MAX) return `${METADATA_DEPTH_MAX} levels`;
 		const items = Object.values(value);

@@ -15,10 +15,7 @@ export async function readBody(
 ): Promise<Record<string, unknown>> {
 	const declared = request.headers.get('Content-Length');
 	if (declared !== null && Number(declared) > bytesMax) throw tooLarge(bytesMax);
-	const bytes =
-		declared === null
-			? await readBounded(request.body, bytesMax)
-			: new Uint8Array(await request.arrayBuffer());
+	const bytes = await readBytes(request, declared, bytesMax);
 	if (bytes.length === 0) return {};
 	requireMediaType(request.headers.get('Content-Type'), mediaTypes);
 	const value = parseJson(bytes);
@@ -26,6 +23,21 @@ export async function readBody(
 		throw new AppError('VALIDATION_ERROR', 'The body must be a JSON object');
 	}
 	return value as Record<string, unknown>;
+}
+
+async function readBytes(
+	request: Request,
+	declared: string | null,
+	bytesMax: number,
+): Promise<Uint8Array> {
+	try {
+		if (declared === null) return await readBounded(request.body, bytesMax);
+		return new Uint8Array(await request.arrayBuffer());
+	} catch (error) {
+		if (error instanceof AppError) throw error;
+		// The client went away before its body was whole: nobody reads this, and it is no defect.
+		throw new AppError('VALIDATION_ERROR', 'The body ended early');
+	}
 }
 
 /** A body of unknown length, given up as soon as it is too long. */

@@ -66,9 +66,11 @@ export function createDispatch(deps: DispatchDeps) {
 		return body;
 	}
 
-	/** Sends the error of a frame that was never understood as an operation. */
-	const sendRefusal = (connection: Connection, error: unknown, request_id?: string) =>
+	/** Answers a frame that never became an operation, and counts it. */
+	function refuse(connection: Connection, error: unknown, request_id: string | undefined): void {
 		sendError(connection, error, request_id, undefined);
+		connection.countBadFrame();
+	}
 
 	function handlerOf(type: unknown): Handler {
 		const handler = typeof type === 'string' ? handlers.get(type) : undefined;
@@ -103,21 +105,27 @@ export function createDispatch(deps: DispatchDeps) {
 		deps.observe(operation.name, status, clock.monotonic() - startedAt);
 	}
 
-	/** Reads one frame and acts on it. What cannot be read is answered with an error and counted. */
+	/** Reads one frame and acts on it. */
 	return function dispatch(
 		connection: Connection,
 		caller: UserCaller,
 		frame: string | Buffer,
 	): void {
-		let request_id = requestIdIn(frame);
+		let fields: Record<string, unknown>;
 		try {
-			const { type, request_id: given, ...rest } = objectOf(frame, deps.frameBytesMax);
+			fields = objectOf(frame, deps.frameBytesMax);
+		} catch (error) {
+			refuse(connection, error, requestIdIn(frame));
+			return;
+		}
+		let request_id: string | undefined;
+		try {
+			const { type, request_id: given, ...rest } = fields;
 			request_id = requestIdOf(given);
 			const handler = handlerOf(type);
 			void run(connection, caller, handler, fieldsOf(rest), request_id);
 		} catch (error) {
-			sendRefusal(connection, error, request_id);
-			connection.countBadFrame();
+			refuse(connection, error, request_id);
 		}
 	};
 }
@@ -168,6 +176,6 @@ function fieldsOf(rest: Record<string, unknown>): Record<string, unknown> {
 
 /** The request id of a frame that cannot or will not be read, so that its sender knows which it was. */
 export function requestIdIn(frame: string | Buffer): string | undefined {
-	if (typeof frame !== 'string' || frame.length > 4096) return undefined;
+	if (typeof frame !== 'string') return undefined;
 	return /"request_id"\s*:\s*"([A-Za-z0-9._:-]{1,64})"/.exec(frame)?.[1];
 }
