@@ -62,6 +62,9 @@ const filesOf = (suite: Suite): string[] =>
 		...new Set(suite.files.flatMap((glob) => [...new Bun.Glob(glob).scanSync({ cwd: ROOT })])),
 	].sort();
 
+/** Of one test. It ends what hangs; a slow machine must not meet it. */
+const TEST_TIMEOUT_MS = 120_000;
+
 const NOTHING: Tally = { passed: 0, failed: [], skipped: [], problems: [] };
 
 async function runCheck(check: Check, deadlineMs: number): Promise<Tally> {
@@ -77,11 +80,13 @@ async function runSuite(suite: Suite, deadlineMs: number, reports: string): Prom
 	const files = filesOf(suite);
 	const report = join(reports, `${suite.name}.xml`);
 	const paths = files.map((file) => `./${file}`);
+	// Bun reads no timeout from bunfig.toml.
+	const limits = ['--timeout', String(TEST_TIMEOUT_MS)];
 	const reporter = ['--reporter=junit', `--reporter-outfile=${report}`];
 	const { exitCode, isLate, output } =
 		files.length === 0
 			? { exitCode: 1, isLate: false, output: '' }
-			: await run([process.execPath, 'test', ...reporter, ...paths], {
+			: await run([process.execPath, 'test', ...limits, ...reporter, ...paths], {
 					cwd: ROOT,
 					deadlineMs,
 					onLine: (line) => {

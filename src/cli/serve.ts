@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync,
+	closeSync,
+	existsSync,
+	fsyncSync,
+	mkdirSync,
+	openSync,
+	readFileSync,
+	renameSync,
+	writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { createContainer } from '../app/container.ts';
 import { stopServer } from '../app/lifecycle.ts';
@@ -20,6 +30,8 @@ const LAST_WORDS_MS = 200;
 export async function serve(): Promise<number> {
 	// From the first moment on: a signal during the start is a stop, not a kill.
 	const signalled = nextSignal();
+	// What we make is for our user alone: messages of all tenants, and the key to them.
+	process.umask(0o077);
 	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
 	const log = createLog(settings.LOG_LEVEL);
 	makeDataDir(settings.DATA_DIR);
@@ -85,20 +97,29 @@ function takeLock(dir: string) {
 function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
 	if (MASTER_API_KEY !== '') return MASTER_API_KEY;
 	const file = join(DATA_DIR, 'master.key');
-	const made = Buffer.from(systemRandom.bytes(32)).toString('hex');
-	try {
-		writeFileSync(file, `${made}\n`, { mode: 0o600, flag: 'wx' });
+	if (!existsSync(file)) {
+		writeSecret(file, `${Buffer.from(systemRandom.bytes(32)).toString('hex')}\n`);
 		log.info({ file }, 'Made a master key, because MASTER_API_KEY is not set; it is in this file');
-		return made;
-	} catch (error) {
-		if (codeOf(error) !== 'EEXIST') throw new CommandFailed(`${file} cannot be written`);
-	}
+	} else log.info({ file }, 'Using the master key in this file');
 	chmodSync(file, 0o600);
 	const kept = readFileSync(file, 'utf8').trim();
 	const weakness = weaknessOfMasterKey(kept);
 	if (weakness !== undefined) throw new CommandFailed(`The master key in ${file} ${weakness}`);
-	log.info({ file }, 'Using the master key in this file');
 	return kept;
+}
+
+/** Whole or not at all, on disk before it is used: a key that a crash ate would lock everybody out. */
+function writeSecret(file: string, secret: string): void {
+	const draft = `${file}.new`;
+	try {
+		const descriptor = openSync(draft, 'w', 0o600);
+		writeSync(descriptor, secret);
+		fsyncSync(descriptor);
+		closeSync(descriptor);
+		renameSync(draft, file);
+	} catch {
+		throw new CommandFailed(`${file} cannot be written`);
+	}
 }
 
 const codeOf = (error: unknown): string =>

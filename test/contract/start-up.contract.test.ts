@@ -78,7 +78,7 @@ describe('in an empty directory, without one variable', () => {
 		mkdirSync(join(cwd, 'data'));
 		writeFileSync(join(cwd, 'data', 'master.key'), 'abc\n');
 
-		expect(serveIn(cwd, {})).rejects.toThrow(/master\.key/);
+		await expect(serveIn(cwd, {})).rejects.toThrow(/master\.key/);
 		expect(readFileSync(join(cwd, 'data', 'master.key'), 'utf8')).toBe('abc\n');
 	});
 });
@@ -129,6 +129,26 @@ test('the binary says production, whatever the environment says', async () => {
 		expect(await server.stop()).toBe(0);
 	}
 	expect(BINARY).toEndWith('chatapi');
+});
+
+test('a stop asked for during the start is a stop: exit 0, nothing on stderr', async () => {
+	const cwd = newDir();
+	const child = Bun.spawn([BINARY], {
+		cwd,
+		env: { LISTEN_ADDR: '127.0.0.1:0' },
+		stdout: 'pipe',
+		stderr: 'pipe',
+	});
+	const reader = child.stdout.getReader();
+	// The master key is made before anything else, and long before it listens.
+	const { value } = await within(reader.read(), 'the first line');
+	expect(new TextDecoder().decode(value)).toContain('master.key');
+	child.kill('SIGTERM');
+
+	expect(await within(child.exited, 'the server to stop', 15_000)).toBe(0);
+	expect(await new Response(child.stderr).text()).toBe('');
+	const again = await serveIn(cwd, {});
+	expect(await again.stop()).toBe(0);
 });
 
 test('a restart keeps everything: tenants, keys, rooms, roles, messages, positions', async () => {

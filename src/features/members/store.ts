@@ -47,7 +47,7 @@ const SQL = {
 	heir: `SELECT user_id, role FROM memberships
 		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL
 		ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 WHEN 'moderator' THEN 2 ELSE 3 END,
-			joined_at, joined_cursor, user_id
+			joined_cursor, user_id
 		LIMIT 1`,
 	countRooms: `SELECT count(*) AS count FROM memberships
 		WHERE tenant = $tenant AND user_id = $user_id AND left_cursor IS NULL`,

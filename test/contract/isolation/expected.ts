@@ -5,27 +5,28 @@
  *
  * Two tenants hold the same user ids, room names and client_msg_ids. `own` is what belongs to the
  * first tenant, `foreign` the second tenant's twin of it, `missing` was never given out. All callers
- * but `twin` hold a key of the first tenant.
+ * but `twi` hold a key of the first tenant.
  */
 
 /** What each kind of caller sends; see callers.ts for how each is made. */
 export const CALLERS = {
-	none: 'no credential at all',
-	malf: 'an API key with a wrong checksum',
-	unkn: 'a well-formed API key that was never given out',
-	revo: 'a revoked key',
-	expi: 'an expired key',
-	lack: 'the owner, with a key of every permission but the one that is needed',
-	twin: 'the owner of the foreign room, with the key of the other tenant',
-	outs: 'a user who is no member here, and the owner of the foreign room',
-	memb: 'a member',
-	mode: 'a moderator',
-	admi: 'an admin',
-	owne: 'the owner',
-	tena: 'the tenant itself: its key without a user',
-	bear: 'the owner, with the key as bearer token',
-	mast: 'the operator: the master key in X-Master-Key',
-	mbea: 'the operator: the master key as bearer token',
+	non: 'no credential at all',
+	mal: 'an API key with a wrong checksum',
+	unk: 'a well-formed API key that was never given out',
+	for: 'the id of a real key with another secret, and a checksum that fits',
+	rev: 'a revoked key',
+	exp: 'an expired key',
+	lac: 'the owner, with a key of every permission but the one that is needed',
+	twi: 'the owner of the foreign room, with the key of the other tenant',
+	out: 'a user who is no member here, and the owner of the foreign room',
+	mem: 'a member',
+	mod: 'a moderator',
+	adm: 'an admin',
+	own: 'the owner',
+	ten: 'the tenant itself: its key without a user',
+	bea: 'the owner, with the key as bearer token',
+	mas: 'the operator: the master key in X-Master-Key',
+	mab: 'the operator: the master key as bearer token',
 } as const;
 
 export type CallerName = keyof typeof CALLERS;
@@ -34,8 +35,8 @@ export const TARGETS = {
 	own: 'what belongs to the tenant',
 	foreign: 'what belongs to the other tenant',
 	missing: 'what nobody has',
-	own_foreign_user: 'the own room, and a user who is a member of the foreign twin only',
-	own_missing_user: 'the own room, and a user who is a member nowhere',
+	foreign_user: 'the own room, and a user who is a member of the foreign twin only',
+	missing_user: 'the own room, and a user who is a member nowhere',
 	foreign_key: 'the own tenant, and a key of the other one',
 	missing_key: 'the own tenant, and a key that nobody has',
 } as const;
@@ -44,66 +45,66 @@ export type TargetName = keyof typeof TARGETS;
 
 /** HTTP statuses, by operation and target. */
 const HTTP = `
-operation        target           none malf unkn revo expi lack twin outs memb mode admi owne tena bear mast mbea
-tenants.create   own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  201  201
-tenants.list     own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-tenants.get      own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-tenants.get      foreign          401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-tenants.get      missing          401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-keys.create      own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  201  201
-keys.create      foreign          401  401  401  401  401  401  401  401  401  401  401  401  401  401  201  201
-keys.create      missing          401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-keys.list        own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-keys.list        foreign          401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-keys.list        missing          401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-keys.revoke      own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-keys.revoke      foreign_key      401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-keys.revoke      missing_key      401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-keys.revoke      missing          401  401  401  401  401  401  401  401  401  401  401  401  401  401  404  404
-rooms.create     own              401  401  401  401  401  403  201  201  201  201  201  201  201  201  401  401
-rooms.list       own              401  401  401  401  401  403  200  200  200  200  200  200  400  200  401  401
-rooms.get        own              401  401  401  401  401  403  404  404  200  200  200  200  200  200  401  401
-rooms.get        foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-rooms.get        missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-rooms.update     own              401  401  401  401  401  403  404  404  403  403  200  200  200  200  401  401
-rooms.update     foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-rooms.update     missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-rooms.delete     own              401  401  401  401  401  403  404  404  403  403  403  200  200  200  401  401
-rooms.delete     foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-rooms.delete     missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-members.list     own              401  401  401  401  401  403  404  404  200  200  200  200  200  200  401  401
-members.list     foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-members.list     missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-members.add      own              401  401  401  401  401  403  404  404  403  201  201  201  201  201  401  401
-members.add      foreign          401  401  401  401  401  403  201  404  404  404  404  404  404  404  401  401
-members.add      missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-members.update   own              401  401  401  401  401  403  404  404  403  403  200  200  200  200  401  401
-members.update   foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-members.update   missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-members.update   own_foreign_user 401  401  401  401  401  403  404  404  403  403  404  404  404  404  401  401
-members.update   own_missing_user 401  401  401  401  401  403  404  404  403  403  404  404  404  404  401  401
-members.remove   own              401  401  401  401  401  403  404  404  403  200  200  200  200  200  401  401
-members.remove   foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-members.remove   missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-members.remove   own_foreign_user 401  401  401  401  401  403  404  404  403  404  404  404  404  404  401  401
-members.remove   own_missing_user 401  401  401  401  401  403  404  404  403  404  404  404  404  404  401  401
-messages.send    own              401  401  401  401  401  403  404  404  201  201  201  201  201  201  401  401
-messages.send    foreign          401  401  401  401  401  403  201  404  404  404  404  404  404  404  401  401
-messages.send    missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-messages.list    own              401  401  401  401  401  403  404  404  200  200  200  200  200  200  401  401
-messages.list    foreign          401  401  401  401  401  403  200  404  404  404  404  404  404  404  401  401
-messages.list    missing          401  401  401  401  401  403  404  404  404  404  404  404  404  404  401  401
-acks.send        own              401  401  401  401  401  403  404  404  200  200  200  200  400  200  401  401
-acks.send        foreign          401  401  401  401  401  403  200  404  404  404  404  404  400  404  401  401
-acks.send        missing          401  401  401  401  401  403  404  404  404  404  404  404  400  404  401  401
-reads.send       own              401  401  401  401  401  403  404  404  200  200  200  200  400  200  401  401
-reads.send       foreign          401  401  401  401  401  403  200  404  404  404  404  404  400  404  401  401
-reads.send       missing          401  401  401  401  401  403  404  404  404  404  404  404  400  404  401  401
-connections.open own              401  401  401  401  401  403  101  101  101  101  101  101  400  101  401  401
-status.metrics   own              401  401  401  401  401  401  401  401  401  401  401  401  401  401  200  200
-status.health    own              200  200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-status.live      own              200  200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
-status.ready     own              200  200  200  200  200  200  200  200  200  200  200  200  200  200  200  200
+operation        target       non mal unk for rev exp lac twi out mem mod adm own ten bea mas mab
+tenants.create   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
+tenants.list     own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+tenants.get      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+tenants.get      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+tenants.get      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+keys.create      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
+keys.create      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
+keys.create      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+keys.list        own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+keys.list        foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+keys.list        missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+keys.revoke      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+keys.revoke      foreign_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+keys.revoke      missing_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+keys.revoke      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
+rooms.create     own          401 401 401 401 401 401 403 201 201 201 201 201 201 201 201 401 401
+rooms.list       own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401
+rooms.get        own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
+rooms.get        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+rooms.get        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+rooms.update     own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401
+rooms.update     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+rooms.update     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+rooms.delete     own          401 401 401 401 401 401 403 404 404 403 403 403 200 200 200 401 401
+rooms.delete     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+rooms.delete     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+members.list     own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
+members.list     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+members.list     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+members.add      own          401 401 401 401 401 401 403 404 404 403 201 201 201 201 201 401 401
+members.add      foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401
+members.add      missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+members.update   own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401
+members.update   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+members.update   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+members.update   foreign_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401
+members.update   missing_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401
+members.remove   own          401 401 401 401 401 401 403 404 404 403 200 200 200 200 200 401 401
+members.remove   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+members.remove   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+members.remove   foreign_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401
+members.remove   missing_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401
+messages.send    own          401 401 401 401 401 401 403 404 404 201 201 201 201 201 201 401 401
+messages.send    foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401
+messages.send    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+messages.list    own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
+messages.list    foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
+messages.list    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
+acks.send        own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401
+acks.send        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401
+acks.send        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401
+reads.send       own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401
+reads.send       foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401
+reads.send       missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401
+connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 400 101 401 401
+status.metrics   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
+status.health    own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+status.live      own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+status.ready     own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 `;
 
 /**
@@ -111,19 +112,19 @@ status.ready     own              200  200  200  200  200  200  200  200  200  2
  * HTTP. `-`: such a caller gets no socket (see connections.open above).
  */
 const FRAMES = `
-frame            target           lack twin outs memb mode admi owne bear
-ping             own              -    200  200  200  200  200  200  200
-subscribe        own              -    200  200  200  200  200  200  200
-unsubscribe      own              -    200  200  200  200  200  200  200
-send_message     own              403  404  404  200  200  200  200  200
-send_message     foreign          403  200  404  404  404  404  404  404
-send_message     missing          403  404  404  404  404  404  404  404
-ack              own              403  404  404  200  200  200  200  200
-ack              foreign          403  200  404  404  404  404  404  404
-ack              missing          403  404  404  404  404  404  404  404
-read             own              403  404  404  200  200  200  200  200
-read             foreign          403  200  404  404  404  404  404  404
-read             missing          403  404  404  404  404  404  404  404
+frame            target       lac twi out mem mod adm own bea
+ping             own            - 200 200 200 200 200 200 200
+subscribe        own            - 200 200 200 200 200 200 200
+unsubscribe      own            - 200 200 200 200 200 200 200
+send_message     own          403 404 404 200 200 200 200 200
+send_message     foreign      403 200 404 404 404 404 404 404
+send_message     missing      403 404 404 404 404 404 404 404
+ack              own          403 404 404 200 200 200 200 200
+ack              foreign      403 200 404 404 404 404 404 404
+ack              missing      403 404 404 404 404 404 404 404
+read             own          403 404 404 200 200 200 200 200
+read             foreign      403 200 404 404 404 404 404 404
+read             missing      403 404 404 404 404 404 404 404
 `;
 
 /** What a key needs for each; an operation that is not here needs no permission. */

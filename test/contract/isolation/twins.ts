@@ -16,9 +16,14 @@ interface Cast {
 	admin: string;
 	/** Beside those two. */
 	members: readonly string[];
-	/** The last seq after `createPlace`. */
-	messages: number;
+	/** Who says something in a new room, in this order. */
+	speakers: readonly string[];
+	/** The client_msg_id of what they say. */
+	client_msg_id?: string;
 }
+
+/** Of the messages in the foreign room: in the own one it is free. */
+export const CLIENT_MSG_ID = 'c-4711';
 
 /** The first tenant's room. */
 const OWN_CAST: Cast = {
@@ -26,7 +31,7 @@ const OWN_CAST: Cast = {
 	owner: 'olga',
 	admin: 'adam',
 	members: ['mona', 'mia', 'tim'],
-	messages: 3,
+	speakers: ['olga', 'mia', 'olga'],
 };
 
 /** The twin: the outsider of the one is the owner of the other. */
@@ -35,7 +40,8 @@ const FOREIGN_CAST: Cast = {
 	owner: 'oscar',
 	admin: 'mia',
 	members: ['mona', 'olga', 'tim', 'fred'],
-	messages: 5,
+	speakers: ['mia', 'olga', 'mona'],
+	client_msg_id: CLIENT_MSG_ID,
 };
 
 /** Moderator in both rooms. */
@@ -103,9 +109,13 @@ async function createRoom(twin: Twin): Promise<string> {
 	]) {
 		bodyOf(await tenant.as(owner).put(`/rooms/${room_id}/members/${user}`, { role }), 200);
 	}
-	for (let seq = 1; seq <= cast.messages; seq++) {
-		await sendMessage(tenant, owner, room_id, `${marker} ${seq}`);
+	for (const user of cast.speakers) {
+		const { client_msg_id } = cast;
+		const message = { content: `${marker} of ${user}`, ...(client_msg_id && { client_msg_id }) };
+		bodyOf(await tenant.as(user).post(`/rooms/${room_id}/messages`, message), 201);
 	}
+	// Counts for no unread: from here on a seq and its ordinal differ, in one tenant only.
+	if (marker === 'BRAVO') await sendMessage(tenant, undefined, room_id, `${marker} notice`);
 	return room_id;
 }
 

@@ -1,0 +1,81 @@
+/**
+ * A valid request for every operation of the document, about things that exist: the starting point
+ * of everything that changes one thing about it.
+ */
+import type { Schema } from '../../helpers/json-schema.ts';
+import type { Declared } from '../../helpers/openapi.ts';
+import type { Server } from '../../helpers/server.ts';
+import { createGroup, createKey, createTenant, type TestTenant } from '../../helpers/tenants.ts';
+
+/** What requests are about. */
+export interface Scene {
+	tenant: TestTenant;
+	room_id: string;
+	user_id: string;
+	key_id: string;
+}
+
+export interface ValidRequest {
+	operation: string;
+	method: string;
+	/** With the names of its parameters, as the document has it. */
+	template: string;
+	params: Record<string, string>;
+	headers: Record<string, string>;
+	/** Undefined for an operation without a body. */
+	body: Record<string, unknown> | undefined;
+	/** The schemas of the fields of its body, or of its query. */
+	fields: Record<string, Schema>;
+	required: readonly string[];
+}
+
+/** A room of alice's with bob in it, and a key of the tenant that nobody uses. */
+export async function createScene(server: Server, tenant?: TestTenant): Promise<Scene> {
+	const own = tenant ?? (await createTenant(server, { name: 'Scene' }));
+	const { room_id } = await createGroup(own, 'alice', ['bob']);
+	const { key_id } = await createKey(own, ['send']);
+	return { tenant: own, room_id, user_id: 'bob', key_id };
+}
+
+/** The valid request for this operation. */
+export function validRequest({ method, path, operation }: Declared, scene: Scene): ValidRequest {
+	const { tenant, room_id, user_id, key_id } = scene;
+	const ids: Record<string, string> = { tenant_id: tenant.tenant_id, room_id, user_id, key_id };
+	const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
+	const content = operation.requestBody?.content['application/json'];
+	const example = content?.example as Record<string, unknown> | undefined;
+	const query = (operation.parameters ?? []).filter((parameter) => parameter.in === 'query');
+	const ofBody = (content?.schema ?? {}) as BodySchema;
+	return {
+		operation: operation.operationId,
+		method,
+		template: path,
+		params: Object.fromEntries(names.map((name) => [name, ids[name] ?? ''])),
+		headers: credentialsFor(operation.security ?? [], tenant),
+		body: example && ('room_id' in example ? { ...example, room_id } : { ...example }),
+		fields:
+			content === undefined
+				? Object.fromEntries(query.map(({ name, schema }) => [name, schema ?? {}]))
+				: (ofBody.properties ?? {}),
+		required: ofBody.required ?? [],
+	};
+}
+
+interface BodySchema {
+	properties?: Record<string, Schema>;
+	required?: string[];
+}
+
+/** The path with its parameters filled in, each as it stands. */
+export const pathOf = ({ template, params }: ValidRequest): string =>
+	template.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
+
+function credentialsFor(
+	security: readonly Record<string, unknown>[],
+	{ server, api_key }: TestTenant,
+): Record<string, string> {
+	const [first] = security;
+	if (first === undefined) return {};
+	if ('MasterKey' in first) return { 'X-Master-Key': server.masterKey };
+	return { 'X-API-Key': api_key, 'X-User-Id': 'alice' };
+}

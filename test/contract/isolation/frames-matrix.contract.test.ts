@@ -1,0 +1,153 @@
+/**
+ * Every frame type × every kind of caller with a socket × own, foreign and missing rooms, held
+ * against the table in expected.ts; and what a socket was ever sent is its own tenant's.
+ */
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { openSocket, type Socket } from '../../helpers/socket.ts';
+import { createKey } from '../../helpers/tenants.ts';
+import { useServer } from '../../helpers/use-server.ts';
+import type { Frame } from '../../helpers/wire.ts';
+import { type Callers, createCallers } from './callers.ts';
+import { type CallerName, FRAME_ROWS, type Row } from './expected.ts';
+import { FRAME_FIELDS, frameFor, type Subject } from './requests.ts';
+import { createPlace, createTwins, snapshotOf } from './twins.ts';
+
+const used = useServer({ WS_FRAMES_PER_SECOND: '0', DEFAULT_RATE_LIMIT: '0' });
+
+const STATUS_OF: Readonly<Record<string, number>> = {
+	VALIDATION_ERROR: 400,
+	AUTHENTICATION_ERROR: 401,
+	AUTHORIZATION_ERROR: 403,
+	NOT_FOUND: 404,
+	CONFLICT: 409,
+};
+
+let callers: Callers;
+let subject: Subject;
+const sockets = new Map<string, Socket>();
+const answers = new Map<string, Frame>();
+/** Every foreign room that there was. */
+const foreignRooms: string[] = [];
+
+beforeAll(async () => {
+	const twins = await createTwins(used.server);
+	callers = await createCallers(used.server, twins);
+	const { key_id } = await createKey(twins.own.tenant, ['send']);
+	const place = await createPlace(twins);
+	subject = { twins, place, keys: { own: key_id, foreign: key_id } };
+	foreignRooms.push(place.foreign);
+});
+
+async function freshPlace(): Promise<void> {
+	const place = await createPlace(subject.twins);
+	subject = { ...subject, place };
+	foreignRooms.push(place.foreign);
+}
+
+/** One socket per caller, but for who lacks a permission: that depends on the frame. */
+async function socketOf(caller: CallerName, type: string): Promise<Socket> {
+	const name = caller === 'lac' ? `lac ${type}` : caller;
+	const open = sockets.get(name);
+	if (open !== undefined) return open;
+	const socket = await openSocket(used.server, { headers: callers.headersOf(caller, type) });
+	sockets.set(name, socket);
+	return socket;
+}
+
+/** The types that the server itself names to who sends another one. */
+async function knownTypes(): Promise<string[]> {
+	const socket = await socketOf('own', 'ping');
+	const error = await socket.request<{ message: string }>({ type: 'no.such.type' });
+	const [, list = ''] = /Must be one of: (.*)$/.exec(error.message) ?? [];
+	return list.split(', ').sort();
+}
+
+test('every frame type that the server knows has its rows and its fields', async () => {
+	const types = await knownTypes();
+
+	expect(types.length).toBeGreaterThan(4);
+	expect([...new Set(FRAME_ROWS.map((row) => row.subject))].sort()).toEqual(types);
+	expect(Object.keys(FRAME_FIELDS).sort()).toEqual(types);
+	for (const type of types) {
+		const isAboutRoom = 'room_id' in (FRAME_FIELDS[type] ?? {});
+		const targets = FRAME_ROWS.filter((row) => row.subject === type).map(({ target }) => target);
+		expect(targets).toEqual(isAboutRoom ? ['own', 'foreign', 'missing'] : ['own']);
+	}
+});
+
+for (const row of FRAME_ROWS) {
+	test(`${row.subject} of ${row.target}: as declared for every caller`, async () => {
+		const outcomes: Record<string, number | undefined> = {};
+		for (const [caller, status] of row.expected) {
+			outcomes[caller] = status === undefined ? undefined : await ask(row, caller);
+		}
+
+		expect(outcomes).toEqual(Object.fromEntries(row.expected));
+	});
+}
+
+/** Sends the frame and returns its outcome as a status; looks at what it must not have changed. */
+async function ask(row: Row, caller: CallerName): Promise<number> {
+	const { twins, place } = subject;
+	const socket = await socketOf(caller, row.subject);
+	const snapshots = async () => ({
+		own: await snapshotOf(twins.own, place.own),
+		foreign: await snapshotOf(twins.foreign, place.foreign),
+	});
+	const before = await snapshots();
+	const answer = await socket.request<{ code?: string }>(
+		frameFor(row.subject, row.target, subject),
+	);
+	const after = await snapshots();
+
+	const { request_id, ...rest } = answer;
+	answers.set(`${row.subject} ${row.target} ${caller}`, rest);
+	const isDone = answer.type === 'reply';
+	const changer = caller === 'twi' ? 'foreign' : 'own';
+	for (const side of ['own', 'foreign'] as const) {
+		if (isDone && side === changer) continue;
+		const what = `${row.subject} ${row.target} ${caller} (${request_id})`;
+		expect({ what, side, state: after[side] }).toEqual({ what, side, state: before[side] });
+	}
+	if (isDone && row.subject in FRAME_FIELDS && 'room_id' in (FRAME_FIELDS[row.subject] ?? {})) {
+		await freshPlace();
+	}
+	return isDone ? 200 : (STATUS_OF[String(answer.code)] ?? 0);
+}
+
+for (const row of FRAME_ROWS.filter(({ target }) => target === 'foreign')) {
+	test(`a foreign and a missing room cannot be told apart by the answer to ${row.subject}`, () => {
+		const told = (target: string, caller: string) =>
+			JSON.stringify(answers.get(`${row.subject} ${target} ${caller}`));
+		for (const [caller, status] of row.expected) {
+			if (caller === 'twi' || status === undefined) continue;
+			expect(told('foreign', caller)).toBe(told('missing', caller));
+		}
+		expect(told('own', 'out')).toBe(told('missing', 'out'));
+		expect(told('missing', 'own')).toContain('NOT_FOUND');
+	});
+}
+
+test('no socket was sent a byte of the other tenant', async () => {
+	const { own, foreign } = subject.twins;
+	const marksOf = { own: ['ALPHA', own.tenant.tenant_id], foreign: ['BRAVO', ...foreignRooms] };
+	let scanned = 0;
+	for (const [caller, socket] of sockets) {
+		await socket.settle();
+		const others = caller === 'twi' ? marksOf.own : [...marksOf.foreign, foreign.tenant.tenant_id];
+		const text = JSON.stringify(socket.frames);
+		scanned += socket.frames.length;
+		expect({ caller, seen: others.filter((mark) => text.includes(mark)) }).toEqual({
+			caller,
+			seen: [],
+		});
+	}
+	expect(scanned).toBeGreaterThan(200);
+	// The scan can see: each side was sent its own marker.
+	expect(JSON.stringify(sockets.get('twi')?.frames)).toContain('BRAVO');
+	expect(JSON.stringify(sockets.get('own')?.frames)).toContain('ALPHA');
+});
+
+afterAll(async () => {
+	for (const socket of sockets.values()) await socket.close();
+});

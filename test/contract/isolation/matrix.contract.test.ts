@@ -1,0 +1,179 @@
+/**
+ * Every operation × every kind of caller × own, foreign and missing things, held against the table
+ * in expected.ts; and whatever came of it, nothing changed in the other tenant.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { type Answer, errorOf, httpClient } from '../../helpers/http.ts';
+import { type Declared, openApiOf } from '../../helpers/openapi.ts';
+import { upgradeAnswer } from '../../helpers/raw-http.ts';
+import { createKey } from '../../helpers/tenants.ts';
+import { useServer } from '../../helpers/use-server.ts';
+import { CALLER_NAMES, type Callers, createCallers } from './callers.ts';
+import { type CallerName, HTTP_ROWS, PERMISSION_OF, type Row } from './expected.ts';
+import { requestFor, type Subject } from './requests.ts';
+import { createPlace, createTwins, snapshotOf } from './twins.ts';
+
+/** High enough never to be met, and there, so that its headers are. */
+const used = useServer({ DEFAULT_RATE_LIMIT: '100000' });
+
+const REQUEST_ID = 'the-same-for-all';
+
+let operations: Map<string, Declared>;
+let callers: Callers;
+let subject: Subject;
+/** Whether a request changed the place, so that the next one needs another. */
+let isSpent = false;
+/** What was answered, by operation, target and caller, for `foreign` and `missing` to be compared. */
+const answers = new Map<string, Answer>();
+
+beforeAll(async () => {
+	const declared = (await openApiOf(used.server.url)).operations;
+	operations = new Map(declared.map((each) => [each.operation.operationId, each]));
+	const twins = await createTwins(used.server);
+	callers = await createCallers(used.server, twins);
+	subject = { twins, place: await createPlace(twins), keys: await keysOf(twins) };
+});
+
+async function keysOf({ own, foreign }: Subject['twins']): Promise<Subject['keys']> {
+	const [{ key_id }, other] = [
+		await createKey(own.tenant, ['send']),
+		await createKey(foreign.tenant, ['send']),
+	];
+	return { own: key_id, foreign: other.key_id };
+}
+
+async function freshSubject(): Promise<Subject> {
+	if (!isSpent) return subject;
+	const { twins } = subject;
+	subject = { twins, place: await createPlace(twins), keys: await keysOf(twins) };
+	isSpent = false;
+	return subject;
+}
+
+test('every operation has its rows, and every row its operation and callers', () => {
+	const inTable = [...new Set(HTTP_ROWS.map((row) => row.subject))].sort();
+	expect(inTable).toEqual([...operations.keys()].sort());
+	for (const { expected } of HTTP_ROWS) expect([...expected.keys()]).toEqual(CALLER_NAMES);
+});
+
+test('every operation with a thing in its path or body has rows of all of own, foreign and missing', () => {
+	for (const [name, { path, operation }] of operations) {
+		const body = operation.requestBody?.content['application/json']?.example ?? {};
+		const isAboutThing = path.includes('{') || 'room_id' in (body as object);
+		if (!isAboutThing) continue;
+		const targets = HTTP_ROWS.filter((row) => row.subject === name).map(({ target }) => target);
+		const kinds = new Set(targets.map((target) => target.split('_')[0]));
+		expect({ name, kinds: [...kinds].sort() }).toEqual({
+			name,
+			kinds: ['foreign', 'missing', 'own'],
+		});
+	}
+});
+
+test('the document names the permission that the table names', () => {
+	for (const [name, { operation }] of operations) {
+		const stated = (operation as { 'x-permission'?: string })['x-permission'];
+		expect({ name, permission: stated }).toEqual({ name, permission: PERMISSION_OF[name] });
+	}
+});
+
+for (const row of HTTP_ROWS) {
+	test(`${row.subject} of ${row.target}: as declared for every caller`, async () => {
+		const declared = operations.get(row.subject);
+		if (declared === undefined) throw new Error('No such operation');
+
+		const outcomes: Record<string, number> = {};
+		for (const caller of CALLER_NAMES) {
+			const answer = await ask(declared, row, caller);
+			answers.set(`${row.subject} ${row.target} ${caller}`, answer);
+			outcomes[caller] = answer.status;
+			if (answer.status >= 400) expect(errorOf(answer).code).toBe(CODES[answer.status] ?? '');
+		}
+
+		expect(outcomes).toEqual(Object.fromEntries(row.expected) as Record<string, number>);
+	});
+}
+
+const CODES: Readonly<Record<number, string>> = {
+	400: 'VALIDATION_ERROR',
+	401: 'AUTHENTICATION_ERROR',
+	403: 'AUTHORIZATION_ERROR',
+	404: 'NOT_FOUND',
+};
+
+/** Asks as this caller; what it must not have changed is looked at before and after. */
+async function ask(declared: Declared, row: Row, caller: CallerName): Promise<Answer> {
+	const { twins, place, keys } = await freshSubject();
+	const { method, path, body } = requestFor(declared, row.target, { twins, place, keys });
+	const headers = { ...callers.headersOf(caller, row.subject), 'X-Request-Id': REQUEST_ID };
+	if (row.subject === 'connections.open') return upgradeAnswer(used.server, headers, path);
+	const call = () =>
+		httpClient(used.server).call(method, path, {
+			headers,
+			...(body === undefined ? {} : { body }),
+		});
+	if (method === 'GET') return call();
+
+	const before = await snapshots();
+	const answer = await call();
+	const after = await snapshots();
+	isSpent = answer.status < 300;
+	const changer = caller === 'twi' ? 'foreign' : 'own';
+	const what = `${row.subject} ${row.target} ${caller}`;
+	for (const side of ['own', 'foreign'] as const) {
+		if (answer.status < 300 && side === changer) continue;
+		expect({ what, side, state: after[side] }).toEqual({ what, side, state: before[side] });
+	}
+	if (row.subject === 'rooms.create' && answer.status === 201) twins[changer].rooms++;
+	return answer;
+}
+
+async function snapshots(): Promise<Record<'own' | 'foreign', string>> {
+	const { twins, place } = subject;
+	const [own, foreign] = await Promise.all([
+		snapshotOf(twins.own, place.own),
+		snapshotOf(twins.foreign, place.foreign),
+	]);
+	return { own, foreign };
+}
+
+describe('what is foreign and what is missing', () => {
+	for (const row of HTTP_ROWS.filter(({ target }) => target.startsWith('foreign'))) {
+		test(`cannot be told apart by the answer of ${row.subject} (${row.target})`, () => {
+			const missing = row.target.replace('foreign', 'missing');
+			let compared = 0;
+			for (const [caller, status] of row.expected) {
+				const foreignAnswer = answers.get(`${row.subject} ${row.target} ${caller}`);
+				const missingAnswer = answers.get(`${row.subject} ${missing} ${caller}`);
+				if (caller === 'twi' || status === undefined || status < 400) continue;
+				compared++;
+				expect({ caller, ...seen(foreignAnswer) }).toEqual({ caller, ...seen(missingAnswer) });
+			}
+			expect(compared).toBeGreaterThan(10);
+		});
+	}
+
+	for (const name of new Set(HTTP_ROWS.map((row) => row.subject))) {
+		const row = HTTP_ROWS.find((each) => each.subject === name && each.target === 'own');
+		if (row?.expected.get('out') !== 404) continue;
+		test(`nor can a room of others from a missing one: ${name}`, () => {
+			expect(seen(answers.get(`${name} own out`))).toEqual(
+				seen(answers.get(`${name} missing out`)),
+			);
+		});
+	}
+});
+
+/** All that a client gets to see, but for the date and how much of the rate limit is left. */
+function seen(answer: Answer | undefined) {
+	if (answer === undefined) throw new Error('This was never asked');
+	const headers = [...answer.headers].map(([name, value]) => {
+		const moves = /^(date|ratelimit|x-ratelimit-(remaining|reset))$/i.test(name);
+		return [name, moves ? '' : value];
+	});
+	return { status: answer.status, headers, text: answer.text };
+}
+
+afterAll(() => {
+	answers.clear();
+});

@@ -1,0 +1,217 @@
+/**
+ * The control of the isolation tests: the server with one tenant predicate taken out, one at a time.
+ * Every such mutant must be caught by the tests in this folder.
+ *
+ *     bun test/contract/isolation/mutants.ts                 all of them, a few minutes
+ *     bun test/contract/isolation/mutants.ts --list          only names them
+ *     bun test/contract/isolation/mutants.ts members heir    those with all these words in their name
+ *
+ * A mutant is a copy of the sources in a folder of its own, run by Bun without compiling. Where the
+ * predicates are is found out from the sources, so that a new statement brings its own mutants.
+ */
+import {
+	cpSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dir, '..', '..', '..');
+
+/** One change to one source file. */
+export interface Mutant {
+	/** The file, the statement, and what is taken out. */
+	name: string;
+	path: string;
+	/** Where in the file's text. */
+	start: number;
+	end: number;
+	replacement: string;
+}
+
+/**
+ * Mutants that no client can tell from the server itself, each with the reason. Any other one that
+ * survives is a hole in the tests.
+ */
+export const EQUIVALENT: Readonly<Record<string, string>> = {
+	'src/features/rooms/store.ts find: without r.tenant = $tenant':
+		'Room ids are unique across tenants, and every caller of `find` has had the id accepted by a statement with a tenant before (`access`, `byPair`): the row is the same one.',
+	'src/features/rooms/store.ts nextNumber: without tenant = ?':
+		'All counters then rise together and the number told is that of the oldest tenant: still new to every tenant, and a room number stands nowhere on the wire.',
+};
+
+/** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */
+const NAMES: readonly { path: string; name: string }[] = [
+	{ path: 'src/realtime/topics.ts', name: 'topicOf' },
+	{ path: 'src/realtime/connections.ts', name: 'userKey' },
+];
+const NAME_OF_TENANT = /(?<=`)\$\{tenant_id\}\/(?=\$\{)/;
+
+/** A comparison of a tenant column, in SQL or in drizzle, and what compares nothing in its place. */
+const PREDICATES: readonly { pattern: RegExp; replacement: string }[] = [
+	{ pattern: /\b(?:\w+\.)?tenant = \$tenant\b/g, replacement: '$tenant IS NOT NULL' },
+	{ pattern: /\b(?:\w+\.)?tenant = \?/g, replacement: '? IS NOT NULL' },
+	{ pattern: /\b\w+\.tenant = \w+\.tenant\b/g, replacement: '1 = 1' },
+	{ pattern: /\beq\(\w+\.tenant(?:_id)?, p\('tenant(?:_id)?'\)\)/g, replacement: 'sql`1 = 1`' },
+];
+
+/** Every file with statements. */
+const STORES = ['src/features/*/store.ts', 'src/db/event-log.ts', 'src/db/log-heads.ts'];
+
+/** Every mutant of the sources as they are. */
+export function findMutants(): Mutant[] {
+	const paths = STORES.flatMap((glob) => [...new Bun.Glob(glob).scanSync({ cwd: ROOT })]).sort();
+	const inSql = paths.flatMap((path) => {
+		const text = readFileSync(join(ROOT, path), 'utf8');
+		return PREDICATES.flatMap(({ pattern, replacement }) =>
+			[...text.matchAll(pattern)].map((match) => mutantAt(path, text, match, replacement)),
+		);
+	});
+	const inNames = NAMES.map(({ path, name }) => {
+		const found = NAME_OF_TENANT.exec(readFileSync(join(ROOT, path), 'utf8'));
+		if (found === null) throw new Error(`${path} no longer makes a name of a tenant`);
+		const { index: start } = found;
+		const end = start + found[0].length;
+		return {
+			name: `${path} ${name}: a name without its tenant`,
+			path,
+			start,
+			end,
+			replacement: '',
+		};
+	});
+	return numbered([...inSql, ...inNames].sort(byPlace));
+}
+
+const byPlace = (left: Mutant, right: Mutant) =>
+	left.path.localeCompare(right.path) || left.start - right.start;
+
+/** Where a statement begins: a constant, or an entry of a list of statements. */
+const STATEMENT = /\bconst (\w+) =|^\t(\w+): [`']/gm;
+
+/** Names the mutant by its statement: the last one that begins before it. */
+function mutantAt(path: string, text: string, match: RegExpMatchArray, replacement: string) {
+	const start = match.index ?? 0;
+	const [, constant, entry] = [...text.slice(0, start).matchAll(STATEMENT)].at(-1) ?? [];
+	const statement = constant ?? entry ?? '?';
+	const name = `${path} ${statement}: without ${match[0]}`;
+	return { name, path, start, end: start + match[0].length, replacement };
+}
+
+/** The same predicate may stand in a statement more than once. */
+function numbered(mutants: Mutant[]): Mutant[] {
+	const counts = new Map<string, number>();
+	return mutants.map((mutant) => {
+		const count = (counts.get(mutant.name) ?? 0) + 1;
+		counts.set(mutant.name, count);
+		return count === 1 ? mutant : { ...mutant, name: `${mutant.name} (${count})` };
+	});
+}
+
+/** What became of the tests against a mutant. */
+export interface Verdict {
+	isCaught: boolean;
+	/** Names of the tests that failed. */
+	failed: string[];
+	output: string;
+}
+
+const RUN_DEADLINE_MS = 120_000;
+
+/** The tests that a mutant has to face. */
+const TESTS = ['noninterference', 'matrix', 'frames-matrix', 'lookalikes'];
+
+/**
+ * Runs the tests against the sources with this mutation; without one, against the sources as they
+ * are. The tests run one file after the other, until one fails.
+ */
+export async function runMutant(mutant: Mutant | undefined): Promise<Verdict> {
+	const folder = mkdtempSync(join(tmpdir(), 'chatapi-mutant-'));
+	try {
+		const binary = writeSources(folder, mutant);
+		let output = '';
+		for (const name of TESTS) {
+			const child = Bun.spawn(
+				[process.execPath, 'test', '--bail', `./test/contract/isolation/${name}.contract.test.ts`],
+				{
+					cwd: ROOT,
+					env: { PATH: process.env.PATH ?? '', CHATAPI_BIN: binary },
+					stdin: 'ignore',
+					stdout: 'pipe',
+					stderr: 'pipe',
+					timeout: RUN_DEADLINE_MS,
+					killSignal: 'SIGKILL',
+				},
+			);
+			const [stdout, stderr, exitCode] = await Promise.all([
+				child.stdout.text(),
+				child.stderr.text(),
+				child.exited,
+			]);
+			output = stdout + stderr;
+			const failed = [...output.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+m?s\])?$/gm)];
+			const names = [...new Set(failed.map(([, failedName = '']) => failedName))];
+			if (exitCode !== 0) return { isCaught: true, failed: names, output };
+		}
+		return { isCaught: false, failed: [], output };
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** Writes the sources into the folder and returns a script there that runs them as the binary. */
+function writeSources(folder: string, mutant: Mutant | undefined): string {
+	for (const name of ['src', 'drizzle', 'package.json', 'tsconfig.json']) {
+		cpSync(join(ROOT, name), join(folder, name), { recursive: true });
+	}
+	symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+	if (mutant !== undefined) {
+		const path = join(folder, mutant.path);
+		const text = readFileSync(path, 'utf8');
+		writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end));
+	}
+	mkdirSync(join(folder, 'bin'));
+	const binary = join(folder, 'bin', 'chatapi');
+	const entry = join(folder, 'src', 'main.ts');
+	writeFileSync(binary, `#!/bin/sh\nexec "${process.execPath}" "${entry}" "$@"\n`, { mode: 0o755 });
+	return binary;
+}
+
+/** How many mutants face the tests at the same time. */
+const RUNS_AT_ONCE = 2;
+
+async function main(words: readonly string[]): Promise<number> {
+	const isListing = words[0] === '--list';
+	const wanted = isListing ? words.slice(1) : words;
+	const mutants = findMutants().filter(({ name }) => wanted.every((word) => name.includes(word)));
+	if (isListing) {
+		for (const { name } of mutants) console.log(name);
+		return 0;
+	}
+	const untouched = await runMutant(undefined);
+	if (untouched.isCaught) {
+		console.log(`The sources as they are do not pass:\n${untouched.output}`);
+		return 1;
+	}
+	const survivors: string[] = [];
+	const queue = [...mutants];
+	const work = async () => {
+		for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
+			const { isCaught, failed } = await runMutant(mutant);
+			const reason = EQUIVALENT[mutant.name];
+			if (!isCaught && reason === undefined) survivors.push(mutant.name);
+			const what = isCaught ? 'caught  ' : reason === undefined ? 'SURVIVED' : 'equal   ';
+			console.log(`${what} ${mutant.name} ${isCaught ? `(${failed[0] ?? 'no answer'})` : ''}`);
+		}
+	};
+	await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
+	console.log(`\n${mutants.length} mutants, ${survivors.length} survived without an argued reason`);
+	return survivors.length === 0 ? 0 : 1;
+}
+
+if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));

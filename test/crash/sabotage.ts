@@ -1,0 +1,63 @@
+/**
+ * The server's own sources with one defect put into them: what the checks of this folder must
+ * notice. A check that passes on these would pass on anything.
+ */
+import { cpSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { VictimOptions } from './victim.ts';
+
+const ROOT = join(import.meta.dir, '..', '..');
+
+interface Patch {
+	file: string;
+	/** Must stand there exactly once. */
+	before: string;
+	after: string;
+}
+
+/** Tells everybody, and only then, a while later, commits. */
+export const ANSWERS_BEFORE_COMMIT: readonly Patch[] = [
+	{
+		file: 'src/db/writer.ts',
+		before: 'connection.commit.run();',
+		after: `clearImmediate(watchdog);
+			announce(mine);
+			await new Promise((resolve) => setTimeout(resolve, 20));
+			connection.commit.run();`,
+	},
+	{
+		file: 'src/db/writer.ts',
+		before: 'finish(mine, watchdog, () => announce(mine));',
+		after: 'finish(mine, watchdog, () => {});',
+	},
+];
+
+/** Commits without a sync, as `synchronous=NORMAL` does. */
+export const COMMITS_WITHOUT_SYNC: readonly Patch[] = [
+	{ file: 'src/db/client.ts', before: 'synchronous: 2,', after: 'synchronous: 1,' },
+];
+
+/**
+ * Copies the sources to a folder below `parent` and puts a defect into them. Returns how to run them.
+ *
+ * @throws when the sources have changed so that the defect does not fit any more.
+ */
+export function sabotaged(
+	parent: string,
+	patches: readonly Patch[],
+): Pick<VictimOptions, 'command' | 'cwd'> {
+	const cwd = mkdtempSync(join(parent, 'sabotaged-'));
+	for (const name of ['src', 'drizzle', 'package.json', 'tsconfig.json']) {
+		cpSync(join(ROOT, name), join(cwd, name), { recursive: true });
+	}
+	symlinkSync(join(ROOT, 'node_modules'), join(cwd, 'node_modules'));
+	for (const { file, before, after } of patches) {
+		const path = join(cwd, file);
+		const parts = readFileSync(path, 'utf8').split(before);
+		if (parts.length !== 2) {
+			throw new Error(`${file} has ${parts.length - 1} places, not one, that read: ${before}`);
+		}
+		writeFileSync(path, parts.join(after));
+	}
+	return { command: [process.execPath, 'src/main.ts'], cwd };
+}

@@ -1,0 +1,160 @@
+/** The whole server in process, but for its faces: real parts over a real database. */
+import { Database } from 'bun:sqlite';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createContainer } from '../../../src/app/container.ts';
+import { databasePath } from '../../../src/app/persistence.ts';
+import { readSettings } from '../../../src/config/settings.ts';
+import type { TenantCaller, UserCaller } from '../../../src/core/caller.ts';
+import { AppError } from '../../../src/core/errors.ts';
+import { roomTopic, userStream } from '../../../src/core/event.ts';
+import type { KeyId, TenantId, UserId } from '../../../src/core/ids.ts';
+import { createLog } from '../../../src/core/log.ts';
+import { systemRandom } from '../../../src/core/random.ts';
+import { migrateDatabase } from '../../../src/db/migrate.ts';
+import type { Connection } from '../../../src/realtime/connections.ts';
+import { topicOf } from '../../../src/realtime/topics.ts';
+import { createFakeClock } from '../core/fake-clock.ts';
+
+/** A frame as a socket got it, parsed. */
+export type Told = Record<string, unknown> & { type: string };
+
+/** What a user's socket is sent, in order: its own topics, and those of its rooms. */
+export interface Listener {
+	readonly told: Told[];
+	/** The topics it is subscribed to, without the tenant. */
+	readonly topics: Set<string>;
+	/** The code it was closed with. */
+	closedWith: number | undefined;
+}
+
+export interface TestTenant {
+	tenant_id: TenantId;
+	key_id: KeyId;
+	api_key: string;
+	/** The tenant itself, as its first key. */
+	itself: TenantCaller;
+	as(user: string): UserCaller;
+	/** A socket of a user, subscribed as the gateway does it. */
+	listen(user: string): Promise<Listener>;
+}
+
+export interface App extends Awaited<ReturnType<typeof openApp>> {}
+
+/** Opens the parts of a server with these settings. `end` closes and removes everything. */
+export async function openApp(env: Record<string, string> = {}) {
+	const folder = mkdtempSync(join(tmpdir(), 'chatapi-unit-'));
+	const settings = readSettings({ DATA_DIR: folder, DEFAULT_RATE_LIMIT: '0', ...env }, () => '');
+	const path = databasePath(folder);
+	const clock = createFakeClock();
+	migrateDatabase(path, join(folder, 'backups'), clock.now());
+	const log: string[] = [];
+	const container = createContainer({
+		settings,
+		masterKey: 'x'.repeat(32),
+		version: '0.0.0',
+		clock,
+		random: systemRandom,
+		log: createLog('info', { write: (line) => log.push(line) }),
+		isDraining: () => false,
+		onFatal: (error) => log.push(String(error)),
+	});
+	const { features, authentication, connections, hub } = container;
+	const outside = new Database(path);
+	const subscribers = new Map<string, Set<Listener>>();
+
+	// In the place of Bun's topics, which need a listening server.
+	hub.attach({
+		subscriberCount: (topic) => subscribers.get(topic)?.size ?? 0,
+		publish(topic, frame) {
+			for (const listener of subscribers.get(topic) ?? []) listener.told.push(JSON.parse(frame));
+			return frame.length;
+		},
+	});
+
+	function connectionOf(caller: UserCaller, listener: Listener): Connection {
+		const { tenant_id, user_id, key_id } = caller;
+		const prefix = `${tenant_id}/`;
+		return {
+			connection_id: `conn_${connections.size}`,
+			tenant_id,
+			user_id,
+			key_id,
+			subscribe(topic) {
+				const listeners = subscribers.get(topic) ?? new Set();
+				subscribers.set(topic, listeners.add(listener));
+				listener.topics.add(topic.slice(prefix.length));
+			},
+			unsubscribe(topic) {
+				subscribers.get(topic)?.delete(listener);
+				listener.topics.delete(topic.slice(prefix.length));
+			},
+			send: () => true,
+			sendSoon() {},
+			close(code) {
+				listener.closedWith = code;
+				for (const listeners of subscribers.values()) listeners.delete(listener);
+			},
+			bufferedBytes: () => 0,
+			topics: new Set(),
+			countBadFrame() {},
+		};
+	}
+
+	async function tenant(input: { name?: string } = {}): Promise<TestTenant> {
+		const made = await features.tenants.create({ kind: 'operator' }, { name: 'Acme', ...input });
+		const headers = new Headers({ 'X-API-Key': made.api_key });
+		const { caller } = await authentication.tenant(headers, () => '');
+		const as = (user: string): UserCaller => ({ ...caller, user_id: user as UserId });
+		return {
+			tenant_id: caller.tenant_id,
+			key_id: caller.key_id,
+			api_key: made.api_key,
+			itself: caller,
+			as,
+			async listen(user) {
+				const listener: Listener = { told: [], topics: new Set(), closedWith: undefined };
+				const own = as(user);
+				const connection = connectionOf(own, listener);
+				connections.add(connection);
+				connection.subscribe(topicOf(own.tenant_id, userStream(own.user_id)));
+				for (const { room_id } of await features.members.roomsOf(own)) {
+					connection.subscribe(topicOf(own.tenant_id, roomTopic(room_id)));
+				}
+				return listener;
+			},
+		};
+	}
+
+	return {
+		...features,
+		clock,
+		log,
+		authentication,
+		/** Where the database is. */
+		path,
+		tenant,
+		/** Rows as they are on disk. */
+		rows: <Row = Record<string, unknown>>(sql: string): Row[] => outside.query(sql).all() as Row[],
+		end(): void {
+			outside.close();
+			container.close();
+			rmSync(folder, { recursive: true, force: true });
+		},
+	};
+}
+
+/** User ids, for inputs. */
+export const ids = (...users: readonly string[]): UserId[] => users as UserId[];
+
+/** The code that a promise was rejected with. @throws when it was not, or with a defect. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+	try {
+		await promise;
+	} catch (error) {
+		if (error instanceof AppError) return error.errorCode;
+		throw error;
+	}
+	return 'done';
+}

@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type App, codeOf, openApp, type TestTenant } from './app.ts';
+
+const OPERATOR = { kind: 'operator' } as const;
+
+let app: App;
+beforeAll(async () => {
+	app = await openApp();
+});
+afterAll(() => app.end());
+
+const callerOf = async (api_key: string) =>
+	(await app.authentication.tenant(new Headers({ 'X-API-Key': api_key }), () => '')).caller;
+
+const newKey = (tenant: TestTenant, rest: { expires_at?: string } = {}) =>
+	app.keys.create(OPERATOR, {
+		tenant_id: tenant.tenant_id,
+		name: 'k',
+		permissions: ['full_access'],
+		...rest,
+	});
+
+describe('a revoked key', () => {
+	test('has its sockets closed, and what it would write or ask for next refused', async () => {
+		const tenant = await app.tenant();
+		const ann = tenant.as('ann');
+		const { room_id } = await app.rooms.create(ann, { type: 'group' });
+		const socket = await tenant.listen('ann');
+		await app.keys.revoke(OPERATOR, tenant);
+
+		const late = app.messages.send(ann, { room_id, content: 'late' });
+
+		expect(await codeOf(late)).toBe('AUTHENTICATION_ERROR');
+		expect(socket.closedWith).toBe(4501);
+		expect(await codeOf(callerOf(tenant.api_key))).toBe('AUTHENTICATION_ERROR');
+		expect(app.rows(`SELECT content FROM messages WHERE content = 'late'`)).toEqual([]);
+	});
+
+	test('leaves the tenant’s other keys, and their sockets, alone', async () => {
+		const tenant = await app.tenant();
+		const socket = await tenant.listen('ann');
+		const other = await newKey(tenant);
+
+		await app.keys.revoke(OPERATOR, { tenant_id: tenant.tenant_id, key_id: other.key_id });
+
+		expect(await codeOf(callerOf(other.api_key))).toBe('AUTHENTICATION_ERROR');
+		expect(await codeOf(callerOf(tenant.api_key))).toBe('done');
+		expect(await codeOf(app.rooms.create(tenant.as('ann'), { type: 'group' }))).toBe('done');
+		expect(socket.closedWith).toBeUndefined();
+	});
+
+	test('is revoked once: the second time there is none', async () => {
+		const tenant = await app.tenant();
+		const both = await Promise.all([0, 1].map(() => codeOf(app.keys.revoke(OPERATOR, tenant))));
+
+		expect(both.sort()).toEqual(['NOT_FOUND', 'done']);
+	});
+
+	test('is not another tenant’s to name', async () => {
+		const [one, two] = [await app.tenant(), await app.tenant()];
+
+		const crossed = app.keys.revoke(OPERATOR, { tenant_id: one.tenant_id, key_id: two.key_id });
+
+		expect(await codeOf(crossed)).toBe('NOT_FOUND');
+		expect(await codeOf(callerOf(two.api_key))).toBe('done');
+	});
+});
+
+test('a key is good until the moment it expires, also out of the cache', async () => {
+	const tenant = await app.tenant();
+	const expires_at = new Date(app.clock.now() + 10_000).toISOString();
+	const { api_key } = await newKey(tenant, { expires_at });
+
+	app.clock.advance(9_999);
+	expect(await codeOf(callerOf(api_key))).toBe('done');
+	app.clock.advance(1);
+	expect(await codeOf(callerOf(api_key))).toBe('AUTHENTICATION_ERROR');
+	expect(await codeOf(newKey(tenant, { expires_at }))).toBe('VALIDATION_ERROR');
+});
+
+test('no secret is in any file of the database, and none in the log', async () => {
+	const tenant = await app.tenant();
+	const { api_key } = await newKey(tenant);
+	await callerOf(api_key);
+	// The id is its public part; the checksum follows from the rest.
+	const secrets = [tenant.api_key, api_key].map((key) => key.slice(13, 42));
+
+	const folder = dirname(app.path);
+	const bytes = readdirSync(folder)
+		.filter((name) => name.startsWith('chatapi.db'))
+		.map((name) => readFileSync(join(folder, name), 'latin1'))
+		.join();
+
+	expect(bytes).toContain(tenant.api_key.slice(0, 13));
+	for (const secret of secrets) {
+		expect(secret).toMatch(/^[0-9A-Za-z]{29}$/);
+		expect(bytes).not.toContain(secret);
+		expect(app.log.join()).not.toContain(secret);
+	}
+});
