@@ -1,8 +1,10 @@
 /** Bodies that are wrong as a whole, for every operation that takes one. */
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { gzipSync } from 'node:zlib';
+import { residentBytes } from '../../fuzz/memory.ts';
 import { httpClient } from '../../helpers/http.ts';
 import { type Declared, openApiOf } from '../../helpers/openapi.ts';
+import { openConnection } from '../../helpers/raw-http.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import {
 	type Bystander,
@@ -203,6 +205,37 @@ describe('a body', () => {
 		}
 		expect(found).toEqual([]);
 	});
+});
+
+test('bodies that are far too large are refused without being kept', async () => {
+	const { api_key } = scene.tenant;
+	const before = residentBytes(used.server.pid);
+	const megabyte = 'x'.repeat(1024 * 1024);
+	const sendOne = async (headers: string, part: string) => {
+		const connection = await openConnection(used.server);
+		connection.write(`POST /rooms HTTP/1.1\r\nHost: h\r\n${headers}\r\n`);
+		for (let sent = 0; sent < 24; sent++) connection.write(part);
+		const { status } = await connection.answer();
+		connection.close();
+		return status;
+	};
+	const key = `X-API-Key: ${api_key}\r\nX-User-Id: alice\r\n`;
+	const declared = `Content-Length: ${24 * 1024 * 1024}\r\nContent-Type: application/json\r\n`;
+	const chunked = 'Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n';
+
+	const statuses = await Promise.all(
+		Array.from({ length: 4 }, () => [
+			sendOne(key + declared, megabyte),
+			sendOne(declared, megabyte),
+			sendOne(key + chunked, `100000\r\n${megabyte}\r\n`),
+		]).flat(),
+	);
+	const after = residentBytes(used.server.pid);
+
+	expect(statuses.sort()).toEqual([401, 401, 401, 401, ...Array.from({ length: 8 }, () => 413)]);
+	if (before !== undefined && after !== undefined) {
+		expect(after - before).toBeLessThan(96 * 1024 * 1024);
+	}
 });
 
 test('a body with a byte order mark, or with a charset, or packed in patches, is no other body', async () => {

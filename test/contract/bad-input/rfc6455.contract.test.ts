@@ -4,10 +4,18 @@
  */
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
+import { exchange, requestText } from '../../helpers/raw-http.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { within } from '../../helpers/wait.ts';
 import type { MessagesPage } from '../../helpers/wire.ts';
-import { type Bystander, CANARY, createBystander, leaksIn, problemsInLog } from './judge.ts';
+import {
+	type Bystander,
+	CANARY,
+	createBystander,
+	leaksIn,
+	problemsInLog,
+	problemsOf,
+} from './judge.ts';
 import { type FrameBits, frameBytes, OPCODE, openRawSocket, type RawSocket } from './raw-socket.ts';
 import { createScene, type Scene } from './valid-requests.ts';
 
@@ -103,6 +111,37 @@ const VIOLATIONS: Readonly<Record<string, { bytes: Buffer; codes: number[] }>> =
 	'no WebSocket at all': { bytes: Buffer.from('GET / HTTP/1.1\r\n\r\n'), codes: [1002] },
 };
 
+describe('an upgrade that is none', () => {
+	const upgrade = {
+		Connection: 'Upgrade',
+		Upgrade: 'websocket',
+		'Sec-WebSocket-Version': '13',
+		'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+	};
+
+	for (const [what, headers] of [
+		['no header of an upgrade', {}],
+		['no Upgrade', { ...upgrade, Upgrade: undefined }],
+		['another Upgrade', { ...upgrade, Upgrade: 'h2c' }],
+		['no key', { ...upgrade, 'Sec-WebSocket-Key': undefined }],
+		['a key that is too short', { ...upgrade, 'Sec-WebSocket-Key': CANARY }],
+		['an old version', { ...upgrade, 'Sec-WebSocket-Version': '8' }],
+	] as const) {
+		test(`with ${what} is refused`, async () => {
+			const all = { 'X-API-Key': scene.tenant.api_key, 'X-User-Id': 'alice', ...headers };
+			const given = Object.entries(all).filter(
+				(entry): entry is [string, string] => entry[1] !== undefined,
+			);
+			const request = requestText(used.server, 'GET /ws', Object.fromEntries(given));
+			const answer = await exchange(used.server, request);
+
+			// The runtime answers a version that it does not speak before anybody asks us.
+			if (answer.status === 426) expect(answer.text).toBe('');
+			else expect(problemsOf(answer, { statuses: [400], field: 'Upgrade' })).toEqual([]);
+		});
+	}
+});
+
 describe('what breaks the protocol', () => {
 	for (const [what, { bytes, codes }] of Object.entries(VIOLATIONS)) {
 		test(`${what} ends this connection only`, async () => {
@@ -175,7 +214,7 @@ describe('what the protocol allows', () => {
 		socket.destroy();
 	});
 
-	test('a close, with any code and reason, is answered by a close', async () => {
+	test('a close, with any code and reason, ends the connection', async () => {
 		const close = (code: number, reason: string | Uint8Array) => ({
 			opcode: OPCODE.close,
 			payload: Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason as string)]),
