@@ -51,11 +51,20 @@ export const defineOperation = <Input extends TObject, Output extends TSchema, W
 
 const EVERY_OPERATION: readonly ErrorCode[] = ['VALIDATION_ERROR', 'INTERNAL_ERROR', 'UNAVAILABLE'];
 
-/** Every code an operation can answer, in the table's order of statuses. */
-export function errorsOf(operation: Operation, hasBody: boolean): ErrorCode[] {
+/** What a face adds to an operation's own errors. */
+export interface Binding {
+	/** It reads a body. */
+	hasBody: boolean;
+	/** It may write. */
+	isWrite: boolean;
+}
+
+/** Every code an operation can answer when bound like this. */
+export function errorsOf(operation: Operation, { hasBody, isWrite }: Binding): ErrorCode[] {
 	const codes = new Set<ErrorCode>([...EVERY_OPERATION, ...operation.errors]);
 	if (operation.actor !== 'visitor') codes.add('AUTHENTICATION_ERROR').add('RATE_LIMIT_EXCEEDED');
 	if (operation.permission !== undefined) codes.add('AUTHORIZATION_ERROR');
 	if (hasBody) codes.add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
+	if (isWrite) codes.add('INSUFFICIENT_STORAGE');
 	return [...codes];
 }

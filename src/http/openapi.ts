@@ -7,7 +7,7 @@
 import { type TObject, type TSchema, Type } from '@sinclair/typebox';
 import type { DocumentDecoration } from 'elysia';
 import { assert, ERRORS } from '../core/errors.ts';
-import { errorsOf, type Operation } from '../core/operation.ts';
+import { type Binding, errorsOf, type Operation } from '../core/operation.ts';
 import { errorExampleOf, hasRetryAfter } from './openapi-errors.ts';
 import { type SchemaObject, toOpenApiSchema } from './openapi-schema.ts';
 
@@ -85,7 +85,7 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 			...(hasBody ? [] : parametersOf(operation, 'query', otherFields)),
 		],
 		...(hasBody ? { requestBody: requestBodyOf(operation, otherFields) } : {}),
-		responses: responsesOf(operation, route, hasBody),
+		responses: responsesOf(operation, route, { hasBody, isWrite: route.method !== 'GET' }),
 	};
 }
 
@@ -170,8 +170,8 @@ interface Form {
 }
 
 /** Forms that share a status are one response: told one after the other, with the first as example. */
-function responsesOf(operation: Operation, route: RouteDescription, hasBody: boolean): Responses {
-	const forms = [...successesOf(operation, route), ...failuresOf(operation, hasBody)];
+function responsesOf(operation: Operation, route: RouteDescription, binding: Binding): Responses {
+	const forms = [...successesOf(operation, route), ...failuresOf(operation, binding)];
 	const byStatus = Map.groupBy(forms, ({ status }) => status);
 	return Object.fromEntries(
 		[...byStatus].map(([status, shared]) => {
@@ -215,8 +215,8 @@ function markedExampleOf({ output, example }: Operation, marks: Record<string, u
 	return { ...(example.output as object), ...Object.fromEntries(known) };
 }
 
-const failuresOf = (operation: Operation, hasBody: boolean): Form[] =>
-	errorsOf(operation, hasBody).map((code) => ({
+const failuresOf = (operation: Operation, binding: Binding): Form[] =>
+	errorsOf(operation, binding).map((code) => ({
 		status: ERRORS[code].status,
 		description: `\`${code}\`: ${ERRORS[code].summary}`,
 		schema: ERROR_SCHEMA,

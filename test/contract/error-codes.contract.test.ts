@@ -12,9 +12,9 @@ import type { Room } from '../helpers/wire.ts';
 
 /** Codes that no black box can ask for at will, with who shows them instead. */
 const ELSEWHERE: Record<string, string> = {
-	INTERNAL_ERROR: 'a defect: the fuzz tests show that there is none',
+	INTERNAL_ERROR: 'a defect: provoked in internal-error.contract.test.ts',
 	UNAVAILABLE: 'the drain (shutdown.contract.test.ts) and the full queue below',
-	INSUFFICIENT_STORAGE: 'a full disk, which takes a file system of its own',
+	INSUFFICIENT_STORAGE: 'a full disk: test/crash/disk-full.crash.test.ts',
 };
 
 const MISSING: Record<string, string> = {

@@ -16,9 +16,12 @@ const ofTenant = defineOperation({ ...base, actor: 'any', permission: 'rooms:rea
 const ofOperator = defineOperation({ ...base, actor: 'operator' });
 const ofVisitor = defineOperation({ ...base, actor: 'visitor', errors: [] });
 
+const READS = { hasBody: false, isWrite: false };
+const WRITES = { hasBody: true, isWrite: true };
+
 describe('the errors of an operation', () => {
 	test('of a tenant are its own, those of every credential, and of the permission', () => {
-		expect(errorsOf(ofTenant, false).sort()).toEqual([
+		expect(errorsOf(ofTenant, READS).sort()).toEqual([
 			'AUTHENTICATION_ERROR',
 			'AUTHORIZATION_ERROR',
 			'INTERNAL_ERROR',
@@ -30,12 +33,12 @@ describe('the errors of an operation', () => {
 	});
 
 	test('of the operator know no permission', () => {
-		expect(errorsOf(ofOperator, false)).not.toContain('AUTHORIZATION_ERROR');
-		expect(errorsOf(ofOperator, false)).toContain('AUTHENTICATION_ERROR');
+		expect(errorsOf(ofOperator, READS)).not.toContain('AUTHORIZATION_ERROR');
+		expect(errorsOf(ofOperator, READS)).toContain('AUTHENTICATION_ERROR');
 	});
 
 	test('of a visitor know no credential', () => {
-		expect(errorsOf(ofVisitor, false).sort()).toEqual([
+		expect(errorsOf(ofVisitor, READS).sort()).toEqual([
 			'INTERNAL_ERROR',
 			'UNAVAILABLE',
 			'VALIDATION_ERROR',
@@ -46,15 +49,20 @@ describe('the errors of an operation', () => {
 		const bodyErrors = ['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const;
 
 		for (const code of bodyErrors) {
-			expect(errorsOf(ofTenant, true)).toContain(code);
-			expect(errorsOf(ofTenant, false)).not.toContain(code);
+			expect(errorsOf(ofTenant, WRITES)).toContain(code);
+			expect(errorsOf(ofTenant, READS)).not.toContain(code);
 		}
+	});
+
+	test('that may write include a full disk, and of one that reads do not', () => {
+		expect(errorsOf(ofTenant, WRITES)).toContain('INSUFFICIENT_STORAGE');
+		expect(errorsOf(ofTenant, READS)).not.toContain('INSUFFICIENT_STORAGE');
 	});
 
 	test('never name a code twice', () => {
 		const repeated = defineOperation({ ...ofTenant, errors: ['NOT_FOUND', 'VALIDATION_ERROR'] });
 
-		const codes = errorsOf(repeated, true);
+		const codes = errorsOf(repeated, WRITES);
 
 		expect(new Set(codes).size).toBe(codes.length);
 	});

@@ -276,7 +276,8 @@ describe('describeRoute', () => {
 	test('declares each success and each error that the operation can answer, and no other', () => {
 		for (const [operation, route] of ROUTES) {
 			const hasBody = operation === say || operation === sweep;
-			const errors = errorsOf(operation, hasBody).map((code) => ERRORS[code].status);
+			const binding = { hasBody, isWrite: route.method !== 'GET' };
+			const errors = errorsOf(operation, binding).map((code) => ERRORS[code].status);
 			const expected = [...new Set([...route.status, ...errors])].map(String);
 
 			const { responses } = describeRoute(operation, route);
