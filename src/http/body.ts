@@ -32,7 +32,7 @@ async function readBytes(
 ): Promise<Uint8Array> {
 	try {
 		if (declared === null) return await readBounded(request.body, bytesMax);
-		return new Uint8Array(await request.arrayBuffer());
+		return await request.bytes();
 	} catch (error) {
 		if (error instanceof AppError) throw error;
 		// The client went away before its body was whole: nobody reads this, and it is no defect.
