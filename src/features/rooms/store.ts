@@ -23,57 +23,62 @@ export interface RoomRow {
 const ROOM = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_high, r.created_at,
 	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count, p.read_seq, p.read_ordinal`;
 
-/** All SQL of rooms. */
-export function createRoomsStore(db: Database) {
-	const nextNumber = prepare<{ last_room: RoomNo }, [number]>(
-		db,
-		'UPDATE tenant_heads SET last_room = last_room + 1 WHERE tenant = ? RETURNING last_room',
-	);
-	const insert = prepare<null, NewRoom & { room: RoomNo }>(
-		db,
-		`INSERT INTO rooms (tenant, room, room_id, type, name, metadata, user_low, user_high, created_at)
+const SQL = {
+	nextNumber: `UPDATE tenant_heads SET last_room = last_room + 1
+		WHERE tenant = ? RETURNING last_room`,
+	insert: `INSERT INTO rooms (tenant, room, room_id, type, name, metadata, user_low, user_high, created_at)
 		VALUES ($tenant, $room, $room_id, $type, $name, $metadata, $user_low, $user_high, $created_at)`,
-	);
-	const byPair = prepare<
-		{ room_id: RoomId },
-		{ tenant: TenantNo; user_low: UserId; user_high: UserId }
-	>(
-		db,
-		`SELECT room_id FROM rooms WHERE tenant = $tenant AND user_low = $user_low
+	byPair: `SELECT room_id FROM rooms WHERE tenant = $tenant AND user_low = $user_low
 			AND user_high = $user_high AND type = 'dm' AND deleted_at IS NULL`,
-	);
-	const find = prepare<RoomRow, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
-		db,
-		`SELECT ${ROOM} FROM rooms r
+	find: `SELECT ${ROOM} FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
 			AND m.user_id = $user_id AND m.left_cursor IS NULL
 		LEFT JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
+	// INDEXED BY as in members/store.ts. Limited before the joins: a user may be in 2,000 rooms. Those of
+	// deleted rooms are not found: their memberships have ended.
+	page: `SELECT ${ROOM} FROM (
+			SELECT m.tenant, m.room, m.user_id, h.last_cursor
+			FROM memberships m INDEXED BY memberships_by_user
+			JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+			WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
+				AND h.last_cursor > m.hidden_cursor AND h.last_cursor < $before
+			ORDER BY h.last_cursor DESC LIMIT $limit
+		) m
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+		ORDER BY m.last_cursor DESC`,
+	update: `UPDATE rooms SET name = $name, metadata = $metadata
+		WHERE tenant = $tenant AND room = $room`,
+	remove: `UPDATE rooms SET deleted_at = $deleted_at
+		WHERE tenant = $tenant AND room = $room`,
+};
+
+/** All SQL of rooms. */
+export function createRoomsStore(db: Database) {
+	const nextNumber = prepare<{ last_room: RoomNo }, [number]>(db, SQL.nextNumber);
+	const insert = prepare<null, NewRoom & { room: RoomNo }>(db, SQL.insert);
+	const byPair = prepare<
+		{ room_id: RoomId },
+		{ tenant: TenantNo; user_low: UserId; user_high: UserId }
+	>(db, SQL.byPair);
+	const find = prepare<RoomRow, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
+		db,
+		SQL.find,
 	);
 	const page = prepare<
 		RoomRow,
 		{ tenant: TenantNo; user_id: UserId; before: number; limit: number }
-	>(
-		db,
-		`SELECT ${ROOM} FROM memberships m
-		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
-		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
-		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
-		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
-			AND r.deleted_at IS NULL AND h.last_cursor > m.hidden_cursor AND h.last_cursor < $before
-		ORDER BY h.last_cursor DESC LIMIT $limit`,
-	);
+	>(db, SQL.page);
 	const update = prepare<
 		null,
 		{ tenant: TenantNo; room: RoomNo; name: string | null; metadata: string | null }
-	>(
-		db,
-		'UPDATE rooms SET name = $name, metadata = $metadata WHERE tenant = $tenant AND room = $room',
-	);
+	>(db, SQL.update);
 	const remove = prepare<null, { tenant: TenantNo; room: RoomNo; deleted_at: number }>(
 		db,
-		'UPDATE rooms SET deleted_at = $deleted_at WHERE tenant = $tenant AND room = $room',
+		SQL.remove,
 	);
 
 	return {
