@@ -16,6 +16,7 @@ import { violationsOf } from './invariants.ts';
 import { type Ground, prepare, startLoad } from './load.ts';
 import { createRandomness, seedOfRun } from './randomness.ts';
 import { ANSWERS_BEFORE_COMMIT, sabotaged } from './sabotage.ts';
+import { settle } from './settle.ts';
 import { report, startVictim, type Victim, type VictimOptions } from './victim.ts';
 
 const KILLS = Number(process.env.KILLS ?? 40);
@@ -116,19 +117,6 @@ function violationsAfterKill({ victim, history }: Run): string[] {
 	}
 }
 
-/** Repeats what is unknown until all of it is answered. */
-async function settle({ grounds, history }: Run, server: Victim): Promise<void> {
-	const isUnknown = ({ ack, client_msg_id }: (typeof history.sends)[number]) =>
-		ack === undefined && client_msg_id !== null;
-	const random = createRandomness(1);
-	while (history.sends.some(isUnknown)) {
-		const left = history.sends.filter(isUnknown).length;
-		const load = startLoad({ url: server.url, grounds, history, random });
-		await load.finish();
-		if (history.sends.filter(isUnknown).length >= left) throw new Error(`${left} stay unknown`);
-	}
-}
-
 /** Every message of every room, as clients get them. */
 async function readAll({ grounds }: Run, { url }: Victim): Promise<Map<string, Message>> {
 	const messages = new Map<string, Message>();
@@ -163,7 +151,7 @@ test(
 		const { history } = run;
 		const { cut } = history;
 		const server = await startVictim(run.victim);
-		await settle(run, server);
+		await settle(server.url, run.grounds, run.history);
 		const messages = await readAll(run, server);
 		expect(await server.stop()).toBe(0);
 		const path = join(run.victim.dataDir, 'chatapi.db');

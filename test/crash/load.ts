@@ -39,8 +39,8 @@ export interface LoadOptions {
 	random: Randomness;
 	/** Senders over REST, and sockets with four sends in flight each, per tenant. */
 	senders?: { http: number; sockets: number };
-	/** Told of every answered send. */
-	onAnswer?: () => void;
+	/** Told of every answered send, once it is noted. */
+	onAnswer?: (send: Send) => void;
 }
 
 export interface Load {
@@ -155,7 +155,7 @@ async function sendOver(
 		next(sender: string): Send;
 		history: History;
 		isOver(): boolean;
-		onAnswer(): void;
+		onAnswer(send: Send): void;
 	},
 ): Promise<void> {
 	while (!line.isOver()) {
@@ -166,7 +166,7 @@ async function sendOver(
 			return;
 		}
 		acknowledge(line.history, send, message);
-		line.onAnswer();
+		line.onAnswer(send);
 	}
 }
 

@@ -34,7 +34,7 @@ export const ANSWERS_BEFORE_COMMIT: readonly Patch[] = [
 
 /** Commits without a sync, as `synchronous=NORMAL` does. */
 export const COMMITS_WITHOUT_SYNC: readonly Patch[] = [
-	{ file: 'src/db/client.ts', before: 'synchronous: 2,', after: 'synchronous: 1,' },
+	{ file: 'src/db/client.ts', before: 'full: 2,', after: 'full: 1,' },
 ];
 
 /**

@@ -19,6 +19,8 @@ export interface VictimOptions {
 	dataDir: string;
 	/** Absent: the server makes its own, in a file. */
 	masterKey?: string;
+	/** More variables. */
+	env?: Readonly<Record<string, string>>;
 }
 
 const START_DEADLINE_MS = 20_000;
@@ -45,6 +47,7 @@ export async function startVictim(options: VictimOptions): Promise<Victim> {
 			...(options.masterKey === undefined ? {} : { MASTER_API_KEY: options.masterKey }),
 			DEFAULT_RATE_LIMIT: '0',
 			WS_FRAMES_PER_SECOND: '0',
+			...options.env,
 		},
 		stdin: 'ignore',
 		stdout: 'pipe',
