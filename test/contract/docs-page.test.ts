@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 import { mismatchOf } from '../helpers/json-schema.ts';
 import { type Declared, openApiOf } from '../helpers/openapi.ts';
 import { createTenant } from '../helpers/tenants.ts';
@@ -129,6 +129,10 @@ describe('the files of /swagger', () => {
 	});
 });
 
+/** Of one try to open an operation, and how many there are. */
+const OPEN_MS = 2000;
+const OPEN_TRIES_MAX = 10;
+
 /** A page, and what it did that it should not. */
 interface Visit {
 	page: Page;
@@ -182,12 +186,25 @@ function describeBrowser(executablePath: string) {
 		await page.locator('.close-modal').click();
 	}
 
+	/** Opens an operation. After a reload the page opens the last one by itself, some time: a click then closes it. */
+	async function openUp(operation: Locator): Promise<void> {
+		const execute = operation.locator('.execute');
+		for (let tries = 0; tries < OPEN_TRIES_MAX; tries++) {
+			const isOpen = await operation.evaluate((block) => block.classList.contains('is-open'));
+			if (!isOpen) await operation.locator('.opblock-summary-control').click();
+			const isShown = await execute.waitFor({ timeout: OPEN_MS }).then(
+				() => true,
+				() => false,
+			);
+			if (isShown) return;
+		}
+		throw new Error('The operation does not open');
+	}
+
 	/** Presses "Execute"; returns what was sent and the status that the page shows. */
 	async function tryOut(page: Page, method: string, path: string) {
 		const operation = operationAt(page, method, path);
-		if (!(await operation.locator('.execute').isVisible())) {
-			await operation.locator('.opblock-summary-control').click();
-		}
+		await openUp(operation);
 		const [request] = await Promise.all([
 			page.waitForRequest((sent) => new URL(sent.url()).pathname === path),
 			operation.locator('.execute').click(),
