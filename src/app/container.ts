@@ -46,13 +46,14 @@ export function createContainer(options: ContainerOptions) {
 	const persistence = createPersistence({
 		settings,
 		clock,
+		random,
 		log,
 		generations,
 		hub,
 		countMessage,
 		onFatal: options.onFatal,
 	});
-	metrics.watch(persistence.writer);
+	metrics.watch(persistence.writer, persistence.disk);
 	const bounds: Bounds = {
 		contentBytesMax: settings.MAX_CONTENT_BYTES,
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
@@ -82,7 +83,7 @@ export type Container = ReturnType<typeof createContainer>;
 /** Every feature's use-cases, each given what it declares and nothing more. */
 function createFeatures(
 	{ settings, clock, random, version, isDraining }: ContainerOptions,
-	{ writer, read, headOf }: Persistence,
+	{ writer, disk, read, headOf }: Persistence,
 	ids: Ids,
 	bounds: Bounds,
 ) {
@@ -101,6 +102,13 @@ function createFeatures(
 		messages: createMessages({ writer, read, clock, ids, headOf }),
 		receipts: createReceipts({ writer, liveReceiptsMax: settings.LIVE_RECEIPTS_MAX }),
 		connections: createConnectionOperations({ subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS }),
-		status: createStatus({ clock, version, isWritable: () => writer.isWritable, isDraining }),
+		status: createStatus({
+			clock,
+			version,
+			durability: settings.DURABILITY,
+			isWritable: () => writer.isWritable,
+			hasRoom: () => disk.hasRoom,
+			isDraining,
+		}),
 	};
 }

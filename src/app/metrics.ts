@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
 import type { OutputOf } from '../core/operation.ts';
+import type { DiskGuard } from '../db/disk-guard.ts';
 import type { Writer } from '../db/writer.ts';
 import type { getMetrics } from '../features/status/schema.ts';
 import type { Connections } from '../realtime/connections.ts';
@@ -61,11 +62,12 @@ export function createMetrics({ connections, hub, clock, version }: MetricsDeps)
 			messagesSent++;
 		},
 
-		/** Adds the figures of the writer, which is made after the metrics that it counts into. */
-		watch({ counters }: Pick<Writer<unknown>, 'counters'>): void {
+		/** Adds the figures of what is made after the metrics: the writer counts into them. */
+		watch({ counters }: Pick<Writer<unknown>, 'counters'>, disk: Pick<DiskGuard, 'freeBytes'>) {
 			counter('chatapi_commits_total', 'Commits to disk', () => counters.commits);
 			counter('chatapi_changes_total', 'Changes in those commits', () => counters.changes);
 			gauge('chatapi_writer_queue', 'Changes that wait for the writer', () => counters.queued);
+			gauge('chatapi_disk_free_bytes', 'Free for the data directory', () => disk.freeBytes);
 		},
 
 		text: async () => ({ body: await register.metrics(), type: register.contentType }),

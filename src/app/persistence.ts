@@ -6,7 +6,9 @@ import { assert } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
 import type { TenantNo } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
+import type { Random } from '../core/random.ts';
 import { openDatabase } from '../db/client.ts';
+import { createDiskGuard, measureDisk } from '../db/disk-guard.ts';
 import { createEventLog, type LogHead } from '../db/event-log.ts';
 import { createWriter, type Publication } from '../db/writer.ts';
 import { createKeysStore } from '../features/keys/store.ts';
@@ -32,6 +34,7 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 export interface PersistenceDeps {
 	settings: Settings;
 	clock: Clock;
+	random: Random;
 	log: Log;
 	generations: Generations;
 	hub: Hub;
@@ -60,8 +63,17 @@ export function createPersistence(deps: PersistenceDeps) {
 		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
 	}
 
+	const disk = createDiskGuard({
+		dir: settings.DATA_DIR,
+		lowWaterBytes: settings.DISK_LOW_WATER,
+		ballastBytes: settings.DISK_BALLAST,
+		log,
+		random: deps.random,
+		measure: measureDisk,
+		fold: () => writer.foldLog(),
+	});
 	const writer = createWriter({
-		open: () => openDatabase(path, 'write'),
+		open: () => openDatabase(path, 'write', settings.DURABILITY),
 		bind: bindStores,
 		clock,
 		generations,
@@ -69,6 +81,7 @@ export function createPersistence(deps: PersistenceDeps) {
 		publish,
 		onFatal: deps.onFatal,
 		onDefect: (error) => log.error({ err: error }, 'Change failed'),
+		disk,
 		queueMax: settings.WRITER_QUEUE_MAX,
 	});
 	const readDb = openDatabase(path, 'read');
@@ -76,6 +89,7 @@ export function createPersistence(deps: PersistenceDeps) {
 
 	return {
 		writer,
+		disk,
 		/** Sees what is committed, and nothing else. */
 		read: bindStores(readDb),
 
@@ -88,6 +102,7 @@ export function createPersistence(deps: PersistenceDeps) {
 
 		/** After the last request: puts the file in order and lets go of it. */
 		close(): void {
+			disk.stop();
 			readDb.close();
 			writer.close();
 		},

@@ -18,6 +18,7 @@ import { readSettings, type Settings, weaknessOfMasterKey } from '../config/sett
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../core/log.ts';
 import { systemRandom } from '../core/random.ts';
+import { makeRoomToStart } from '../db/disk-guard.ts';
 import { lockDataDir } from '../db/lock.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { CommandFailed } from './failure.ts';
@@ -57,6 +58,10 @@ export async function serve(): Promise<number> {
 			setTimeout(() => process.exit(1), LAST_WORDS_MS);
 		},
 	});
+	if (settings.DURABILITY === 'relaxed') {
+		log.warn({}, 'DURABILITY=relaxed: a loss of power may undo writes that were answered');
+	}
+	container.disk.start();
 	const running = startServer(container);
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
@@ -85,9 +90,11 @@ function makeDataDir(dir: string): void {
 
 function takeLock(dir: string) {
 	try {
+		makeRoomToStart(dir, systemRandom);
 		const lock = lockDataDir(join(dir, 'chatapi.lock'));
 		if (lock !== undefined) return lock;
-	} catch {
+	} catch (error) {
+		if (codeOf(error) === 'SQLITE_FULL') throw new CommandFailed(`The disk of ${dir} is full`);
 		throw new CommandFailed(`The data directory ${dir} is not writable`);
 	}
 	throw new CommandFailed(`Another process is serving the data directory ${dir}`);

@@ -59,6 +59,24 @@ export const OPTIONS = {
 		'./data',
 		'The directory of the database; made when absent, and used by one process at a time.',
 	),
+	DURABILITY: option(
+		'text',
+		Type.Enum(['full', 'relaxed']),
+		'full',
+		'When a write is answered: full, once it is on disk; or relaxed, once the system has it, and a loss of power may undo it.',
+	),
+	DISK_LOW_WATER: option(
+		'bytes',
+		size(64 * 1024 ** 3),
+		'64MiB',
+		'Free space below which writes are refused, so that the disk never fills up; at most a twentieth of the file system.',
+	),
+	DISK_BALLAST: option(
+		'bytes',
+		size(256 * 1024 ** 2),
+		'16MiB',
+		'Size of a file kept to be given up when the disk is full after all; at most a twentieth of the file system.',
+	),
 	LOG_LEVEL: option(
 		'text',
 		Type.Enum(['debug', 'info', 'warn', 'error']),

@@ -61,7 +61,7 @@ export const ERRORS = {
 	INSUFFICIENT_STORAGE: {
 		status: 507,
 		retryable: true,
-		summary: 'The disk is full: writes are refused, reads go on.',
+		summary: 'The disk is full, or nearly: writes are refused, reads go on.',
 	},
 } as const satisfies Record<string, { status: number; retryable: boolean; summary: string }>;
 

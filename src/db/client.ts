@@ -6,8 +6,6 @@ const PRAGMAS = {
 	// First: it also covers the switch to WAL below.
 	busy_timeout: 5000,
 	journal_mode: 'wal',
-	// FULL: a commit returns after the fsync that covers it. @see https://sqlite.org/pragma.html#pragma_synchronous
-	synchronous: 2,
 	foreign_keys: 1,
 	trusted_schema: 0,
 	cell_size_check: 1,
@@ -18,14 +16,29 @@ const PRAGMAS = {
 } as const;
 
 /**
+ * What an answer to a write means. `full`: a commit returns after the fsync that covers it. `relaxed`: it
+ * is left to the system when the disk has it; the end of the process loses nothing, a loss of power may.
+ *
+ * @see https://sqlite.org/pragma.html#pragma_synchronous
+ */
+export type Durability = 'full' | 'relaxed';
+
+const SYNCHRONOUS: Readonly<Record<Durability, number>> = { full: 2, relaxed: 1 };
+
+/**
  * Opens the database file with every setting made and read back.
  *
  * @throws an SQLite error when the file is no database, or may not be read or written.
  */
-export function openDatabase(path: string, mode: 'write' | 'read'): Database {
+export function openDatabase(
+	path: string,
+	mode: 'write' | 'read',
+	durability: Durability = 'full',
+): Database {
 	const db = new Database(path, { readwrite: true, create: mode === 'write', strict: true });
 	try {
-		for (const [name, value] of Object.entries(PRAGMAS)) {
+		const pragmas = { ...PRAGMAS, synchronous: SYNCHRONOUS[durability] };
+		for (const [name, value] of Object.entries(pragmas)) {
 			db.run(`PRAGMA ${name} = ${value}`);
 			const row = db.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get();
 			const readBack = Object.values(row ?? {})[0];

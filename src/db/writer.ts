@@ -22,9 +22,11 @@ import { AppError, assert } from '../core/errors.ts';
 import type { LiveFrame, PendingEvent, Stream } from '../core/event.ts';
 import type { Generations, Stamp } from '../core/generations.ts';
 import type { TenantId, TenantNo } from '../core/ids.ts';
-import { createEventLog, type EventLog } from './event-log.ts';
+import type { DiskGuard } from './disk-guard.ts';
+import type { EventLog } from './event-log.ts';
 import { createFairQueue } from './fair-queue.ts';
 import { createLogHeads, type LogHeads, type Place } from './log-heads.ts';
+import { connect, type Folded, type WriteConnection } from './write-connection.ts';
 
 export type { Place } from './log-heads.ts';
 
@@ -78,6 +80,8 @@ export interface WriterOptions<Tx> {
 	onFatal(error: unknown): void;
 	/** A change that waited for something else than its stores, or threw what is no AppError. */
 	onDefect(error: unknown): void;
+	/** Asked before a change is queued, and told of a full disk in the place of `onDefect`. */
+	disk?: Pick<DiskGuard, 'hasRoom' | 'onFull'>;
 	queueMax: number;
 }
 
@@ -92,6 +96,8 @@ export interface Writer<Tx> {
 	commit<Value>(scope: Scope, change: Change<Tx, Value>): Promise<Value>;
 	/** Resolves when nothing is waiting. */
 	drain(): Promise<void>;
+	/** Folds the write-ahead log into the file, as far as that goes without waiting. */
+	foldLog(): Folded;
 	close(): void;
 	/** Since the start, for `/metrics`. */
 	readonly counters: { commits: number; changes: number; queued: number };
@@ -110,10 +116,8 @@ type Settled =
 	| { outcome: Outcome<unknown>; publications: readonly Publication[] }
 	| { error: unknown };
 
-type Connection<Tx> = ReturnType<typeof connect<Tx>>;
-
 interface Batch<Tx> {
-	connection: Connection<Tx>;
+	connection: WriteConnection<Tx>;
 	entries: Entry<Tx>[];
 	settled: Settled[];
 }
@@ -125,10 +129,13 @@ const BATCH_MS_MAX = 25;
 const ROLLS_BACK = /^SQLITE_(FULL|IOERR|NOMEM|CORRUPT|NOTADB|INTERRUPT)/;
 const IS_FATAL = /^SQLITE_(CORRUPT|NOTADB)/;
 
+const noRoom = () =>
+	new AppError('INSUFFICIENT_STORAGE', 'The disk is full: nothing is written until there is room');
+
 const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? '');
 
 export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
-	const { clock, generations, queueMax } = options;
+	const { clock, generations, disk, queueMax } = options;
 	const queue = createFairQueue<TenantNo, Entry<Tx>>();
 	const counters = { commits: 0, changes: 0, queued: 0 };
 	let connection = connect(options);
@@ -142,6 +149,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		if (state !== 'open') {
 			return Promise.reject(new AppError('UNAVAILABLE', 'The server is shutting down'));
 		}
+		if (disk?.hasRoom === false) return Promise.reject(noRoom());
 		if (queue.size >= queueMax) {
 			return Promise.reject(
 				new AppError('UNAVAILABLE', 'Too many writes are waiting', {
@@ -227,7 +235,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	 */
 	async function runChange(
 		{ scope, change }: Entry<Tx>,
-		connection: Connection<Tx>,
+		connection: WriteConnection<Tx>,
 		heads: LogHeads,
 	): Promise<Settled> {
 		if (scope.stamp !== undefined && !generations.isCurrent(scope.stamp)) {
@@ -306,10 +314,14 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		if (first !== undefined) mine.entries.push(first);
 		const code = codeOf(error);
 		const failure = code.startsWith('SQLITE_FULL')
-			? new AppError('INSUFFICIENT_STORAGE', 'The disk is full')
+			? noRoom()
 			: new AppError('UNAVAILABLE', 'The database refused the write', { retry_after_ms: 1000 });
 		for (const entry of mine.entries) entry.reject(failure);
-		options.onDefect(error);
+		if (disk !== undefined && code.startsWith('SQLITE_FULL')) {
+			disk.onFull();
+			// The room that was just made is not theirs.
+			refuseWaiting(failure);
+		} else options.onDefect(error);
 		if (IS_FATAL.test(code)) fail(error);
 	}
 
@@ -330,10 +342,12 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 
 	function fail(error: unknown): void {
 		state = 'failed';
-		for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) {
-			entry.reject(new AppError('UNAVAILABLE', 'The database cannot be written'));
-		}
+		refuseWaiting(new AppError('UNAVAILABLE', 'The database cannot be written'));
 		options.onFatal(error);
+	}
+
+	function refuseWaiting(error: AppError): void {
+		for (let entry = queue.shift(); entry !== undefined; entry = queue.shift()) entry.reject(error);
 	}
 
 	/**
@@ -362,29 +376,16 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 			queue.size === 0 && batch === undefined
 				? Promise.resolve()
 				: new Promise((resolve) => idleWaiters.push(resolve)),
+		foldLog: () => (state === 'open' ? connection.foldLog() : 'part'),
 		close() {
 			state = 'closed';
 			// Leaves one file behind, whole by itself. A reader in between makes it a smaller favour.
-			connection.db.run('PRAGMA wal_checkpoint(TRUNCATE)');
+			connection.foldLog();
 			connection.db.close();
 		},
 		counters,
 		get isWritable() {
 			return state === 'open';
 		},
-	};
-}
-
-function connect<Tx>({ open, bind }: Pick<WriterOptions<Tx>, 'open' | 'bind'>) {
-	const db = open();
-	return {
-		db,
-		tx: bind(db),
-		log: createEventLog(db),
-		begin: db.query('BEGIN IMMEDIATE'),
-		commit: db.query('COMMIT'),
-		savepoint: db.query('SAVEPOINT change'),
-		release: db.query('RELEASE change'),
-		undo: db.query('ROLLBACK TO change'),
 	};
 }

@@ -38,7 +38,7 @@ describe('in an empty directory, without one variable', () => {
 		expect(readdirSync(cwd)).toEqual(['data']);
 		expect(statSync(join(cwd, 'data')).mode & 0o777).toBe(0o700);
 		const left = readdirSync(join(cwd, 'data')).filter((name) => !/-(wal|shm)$/.test(name));
-		expect(left.sort()).toEqual(['chatapi.db', 'chatapi.lock', 'master.key']);
+		expect(left.sort()).toEqual(['ballast', 'chatapi.db', 'chatapi.lock', 'master.key']);
 	});
 
 	test('it makes a master key that only its user can read, and says where, not what', async () => {

@@ -17,6 +17,7 @@ describe('GET /health, /livez, /readyz', () => {
 			status: 'ok',
 			service: 'chatapi',
 			db_writable: true,
+			durability: 'full',
 			version: expect.stringMatching(/^\d+\.\d+\.\d+/),
 			uptime: expect.stringMatching(/^(\d+h)?(\d+m)?\d+s$/),
 		});

@@ -23,6 +23,7 @@ const CONSOLE = /^src\/(cli\/.+|main\.ts)$/;
 export const TIMERS: Readonly<Record<string, string>> = {
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
+	'src/db/disk-guard.ts': 'looks at the free space',
 	'src/ws/gateway.ts': 'ends a socket with its key',
 };
 

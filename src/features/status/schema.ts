@@ -8,6 +8,12 @@ const Health = Type.Object({
 	version: Type.String({ maxLength: 32 }),
 	uptime: Type.String({ maxLength: 32, description: 'Such as 2h30m45s' }),
 	db_writable: Type.Boolean(),
+	durability: Type.Union([Type.Literal('full'), Type.Literal('relaxed')], {
+		description: 'relaxed: a loss of power may undo what was answered',
+	}),
+	reason: Type.Optional(
+		Type.Literal('disk_full', { description: 'Why it cannot write, where that passes' }),
+	),
 });
 
 const example = {
@@ -16,12 +22,13 @@ const example = {
 	version: '0.1.0',
 	uptime: '2h30m45s',
 	db_writable: true,
+	durability: 'full' as const,
 };
 
 export const getHealth = defineOperation({
 	name: 'status.health',
 	summary: 'Whether the server can do its work',
-	description: '503 when the database cannot be written.',
+	description: '503 when the database cannot be written, for want of room too.',
 	actor: 'visitor',
 	input: NoInput,
 	output: Health,
@@ -42,7 +49,8 @@ export const getLive = defineOperation({
 export const getReady = defineOperation({
 	name: 'status.ready',
 	summary: 'Whether the server takes new requests',
-	description: '503 while it is shutting down, and when the database cannot be written.',
+	description:
+		'503 while it is shutting down, and when the database has failed. A full disk leaves it ready: reads go on.',
 	actor: 'visitor',
 	input: NoInput,
 	output: Type.Object({ status: Type.Union([Type.Literal('ok'), Type.Literal('unavailable')]) }),

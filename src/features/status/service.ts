@@ -5,29 +5,37 @@ import type { getHealth, getLive, getReady } from './schema.ts';
 export interface StatusDeps {
 	clock: Clock;
 	version: string;
+	durability: 'full' | 'relaxed';
+	/** False once the database has failed for good. */
 	isWritable(): boolean;
+	/** Whether the disk has room for writes. */
+	hasRoom(): boolean;
 	isDraining(): boolean;
 }
 
 /** What probes ask. Cheap enough to be asked every second by many. */
-export function createStatus({ clock, version, isWritable, isDraining }: StatusDeps) {
+export function createStatus(deps: StatusDeps) {
+	const { clock, version, durability, isWritable, hasRoom, isDraining } = deps;
 	const startedAt = clock.monotonic();
 	const uptimeS = () => (clock.monotonic() - startedAt) / 1000;
 
 	return {
 		health: async (): Promise<OutputOf<typeof getHealth>> => {
-			const db_writable = isWritable();
+			const db_writable = isWritable() && hasRoom();
 			return {
 				status: db_writable ? 'ok' : 'unavailable',
 				service: 'chatapi',
 				version,
 				uptime: durationOf(uptimeS()),
 				db_writable,
+				durability,
+				...(hasRoom() ? {} : { reason: 'disk_full' as const }),
 			};
 		},
 
 		live: async (): Promise<OutputOf<typeof getLive>> => ({ status: 'ok' }),
 
+		// A full disk is no reason to be taken out of service: reads go on.
 		ready: async (): Promise<OutputOf<typeof getReady>> => ({
 			status: isWritable() && !isDraining() ? 'ok' : 'unavailable',
 		}),
