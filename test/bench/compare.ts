@@ -148,11 +148,26 @@ async function firstMisplaced(
 	return undefined;
 }
 
+const memberAmong = (
+	seats: readonly { room_id: string; user_id: string }[],
+	roomId: string,
+): string => seats.find(({ room_id }) => room_id === roomId)?.user_id ?? '';
+
 function memberOf(job: Job, roomId: string): string {
-	if (job.kind === 'rest_send' || job.kind === 'history') return job.users[0] ?? '';
-	if (job.kind === 'idle') return '';
-	const seats = job.kind === 'socket_send' ? job.senders : job.receivers;
-	return seats.find((seat) => seat.room_id === roomId)?.user_id ?? '';
+	switch (job.kind) {
+		case 'rest_send':
+		case 'history':
+			return job.users[0] ?? '';
+		case 'socket_send':
+			return memberAmong(job.senders, roomId);
+		case 'fan_out':
+			return memberAmong(job.receivers, roomId);
+		case 'requests':
+			return memberAmong(job.seats, roomId);
+		default:
+			// No sends, no rooms to look at.
+			return '';
+	}
 }
 
 function resultOf(scenario: Scenario, contenders: readonly Contender[]): Result {

@@ -69,6 +69,40 @@ async function weightOf(target: Target, sockets: number) {
 	}
 }
 
+/** Memory that belongs to the process alone, in MiB, after each time that many sockets came and went. */
+export interface Churn {
+	readonly sockets: number;
+	readonly chatapi: readonly number[];
+	readonly reference: readonly number[];
+}
+
+/** Opens and closes many sockets, again and again: what they took must come back. */
+export async function churnOf(
+	targets: { chatapi: Target; reference: Target },
+	{ sockets, times }: { sockets: number; times: number },
+	progress: (line: string) => void,
+): Promise<Churn> {
+	const churn = async (target: Target): Promise<number[]> => {
+		const server = await target.start();
+		try {
+			const seats = await seatsOf(server, sockets);
+			const left: number[] = [];
+			for (let time = 0; time < times; time++) {
+				const { endpoint } = server;
+				const driver = await openDriver({ kind: 'idle', endpoint, sockets: seats });
+				await driver.close();
+				left.push((await settledMemory(endpoint.server_pid)).anon_kb / 1_024);
+				progress(`churn: ${target.name} ${time + 1}/${times}: ${shown(left.at(-1) ?? 0)} MiB left`);
+			}
+			return left;
+		} finally {
+			await server.stop();
+		}
+	};
+	const chatapi = await churn(targets.chatapi);
+	return { sockets, chatapi, reference: await churn(targets.reference) };
+}
+
 async function seatsOf(server: Server, count: number): Promise<SocketSeat[]> {
 	const seats: SocketSeat[] = [];
 	while (seats.length < count) {

@@ -1,11 +1,12 @@
-import { type Result, type Side, type Spread, shown } from './compare.ts';
-import type { Footprint } from './footprint.ts';
+import { type Result, type Side, type Spread, shown, spreadOf } from './compare.ts';
+import type { Churn, Footprint } from './footprint.ts';
 
 export interface Report {
 	readonly began_at: string;
 	readonly machine: Machine;
 	readonly results: readonly Result[];
 	readonly footprint: { readonly chatapi: Footprint; readonly reference: Footprint } | null;
+	readonly churn: Churn | null;
 }
 
 export interface Machine {
@@ -38,8 +39,13 @@ const HEADER = [
 ];
 
 /** One Markdown table: ratios first. */
-export function tableOf({ results, footprint }: Report): string {
-	const rows = [HEADER, ...results.map(rowOf), ...(footprint ? footprintRows(footprint) : [])];
+export function tableOf({ results, footprint, churn }: Report): string {
+	const rows = [
+		HEADER,
+		...results.map(rowOf),
+		...(footprint ? footprintRows(footprint) : []),
+		...(churn ? [churnRow(churn)] : []),
+	];
 	const widths = HEADER.map((_, column) =>
 		Math.max(...rows.map((row) => (row[column] ?? '').length)),
 	);
@@ -89,6 +95,18 @@ function notesOf(result: Result): string[] {
 	const others = Math.max(chatapi?.others_cpu ?? 0, reference?.others_cpu ?? 0);
 	if (others > OTHERS_NOTABLE) notes.push(`other processes took ${fixed(others)} cores`);
 	return notes;
+}
+
+/** Medians of halves: where the collector is caught says more about one time than what was kept. */
+function churnRow({ sockets, chatapi, reference }: Churn): string[] {
+	const half = (left: readonly number[], isLater: boolean) =>
+		spreadOf(isLater ? left.slice(left.length >> 1) : left.slice(0, left.length >> 1)).median;
+	const grown = (left: readonly number[]) => half(left, true) - half(left, false);
+	const title = `Memory after ${sockets.toLocaleString('en-US')} sockets, ${chatapi.length} times`;
+	const note = `lower is better; the second half of the times left ${fixed(grown(chatapi))} / ${fixed(grown(reference))} MiB more than the first`;
+	const [own, other] = [half(chatapi, true), half(reference, true)];
+	const nothing = ['–', '–', '–', '–'];
+	return [title, fixed(own / other), shown(own), shown(other), 'MiB', ...nothing, note];
 }
 
 function footprintRows(footprint: { chatapi: Footprint; reference: Footprint }): string[][] {

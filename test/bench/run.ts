@@ -10,7 +10,8 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compare, type Result, type Timing } from './compare.ts';
-import { footprintsOf } from './footprint.ts';
+import { churnOf, footprintsOf } from './footprint.ts';
+import { growth } from './growth.ts';
 import { machineAt } from './machine.ts';
 import { type Report, tableOf } from './report.ts';
 import { FAULT_NAMES, isFault, sabotaged } from './sabotage.ts';
@@ -19,27 +20,44 @@ import { bareBun, binary, killServers, REFERENCE, type Target } from './servers.
 
 const ROOT = resolve(import.meta.dir, '..', '..');
 const FOOTPRINT = 'footprint';
+const CHURN = 'churn';
 
 const HELP = `bun run bench [options]
 
   --seconds N      seconds measured per round (default 2.5)
   --rounds N       rounds per scenario, each server in turn (default 3)
   --only NAME      only scenarios whose name contains NAME (repeatable)
-  --quick          short rounds and a small history: at most 45 s in all
+  --quick          short rounds and a small history: about 90 s in all
   --json FILE      where the JSON goes (default bench-results/<time>.json)
   --binary FILE    the server to measure (default ./chatapi)
   --work FOLDER    where the databases lie, on a real disk (default bench-results/)
   --control        measure bare Bun against itself: shows the noise of this machine
   --sabotage FAULT measure a faulty copy of bare Bun (${FAULT_NAMES.join(', ')}):
                    the checks must find it and the exit code must be 1
+  --growth ...     the growth benchmark instead, with its own options: --growth --help
   --help           this text
 
-Scenarios: ${[...SCENARIOS.map(({ name }) => name), FOOTPRINT].join(' ')}
+Scenarios: ${[...SCENARIOS.map(({ name }) => name), FOOTPRINT, CHURN].join(' ')}
 `;
 
-const FULL = { seconds: 2.5, rounds: 3, warmup_ms: 500, stored_messages: 100_000, starts: 7 };
-const QUICK = { seconds: 0.6, rounds: 2, warmup_ms: 250, stored_messages: 10_000, starts: 3 };
+const FULL = {
+	seconds: 2.5,
+	rounds: 3,
+	warmup_ms: 500,
+	stored_messages: 100_000,
+	starts: 7,
+	churns: 12,
+};
+const QUICK = {
+	seconds: 0.6,
+	rounds: 2,
+	warmup_ms: 250,
+	stored_messages: 10_000,
+	starts: 3,
+	churns: 2,
+};
 const IDLE_SOCKETS = 1_000;
+const CHURN_SOCKETS = 5_000;
 
 const OPTIONS = {
 	seconds: { type: 'string' },
@@ -63,6 +81,17 @@ function readOptions() {
 	}
 }
 
+const args = process.argv.slice(2);
+if (args.includes('--growth')) {
+	const exitCode = await growth(args.filter((arg) => arg !== '--growth')).catch(
+		(error: unknown) => {
+			console.error(`growth: ${error instanceof Error ? error.message : error}`);
+			return 1;
+		},
+	);
+	process.exit(exitCode);
+}
+
 const options = readOptions();
 const progress = (line: string): void => console.error(`bench: ${line}`);
 const isWanted = (name: string): boolean =>
@@ -82,7 +111,7 @@ async function bench(workDir: string): Promise<Report> {
 		measure_ms: positive(options.seconds, preset.seconds, 'seconds') * 1_000,
 		size: { stored_messages: preset.stored_messages },
 	};
-	if (![...SCENARIOS.map(({ name }) => name), FOOTPRINT].some(isWanted)) {
+	if (![...SCENARIOS.map(({ name }) => name), FOOTPRINT, CHURN].some(isWanted)) {
 		throw new Error('no scenario has a name like that; see --help');
 	}
 	const machine = machineAt(workDir);
@@ -90,10 +119,14 @@ async function bench(workDir: string): Promise<Report> {
 		`${machine.cores} cores, ${machine.file_system}, fdatasync ${machine.sync_ms.toFixed(2)} ms`,
 	);
 	const targets = { chatapi: measured(workDir), reference: bareBun('reference', workDir) };
-	const results = await measure(targets, timing);
+	const results = SCENARIOS.some(({ name }) => isWanted(name))
+		? await measure(targets, timing)
+		: [];
 	const plan = { starts: preset.starts, sockets: IDLE_SOCKETS };
 	const footprint = isWanted(FOOTPRINT) ? await footprintsOf(targets, plan, progress) : null;
-	return { began_at, machine, results, footprint };
+	const churns = { times: preset.churns, sockets: CHURN_SOCKETS };
+	const churn = isWanted(CHURN) ? await churnOf(targets, churns, progress) : null;
+	return { began_at, machine, results, footprint, churn };
 }
 
 function measured(workDir: string): Target {

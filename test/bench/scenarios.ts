@@ -39,7 +39,90 @@ const restSend = (clients: number): Scenario => ({
 	async prepare(server) {
 		const users = usersOf(clients);
 		const room_id = await server.createRoom(users);
-		return { kind: 'rest_send', endpoint: server.endpoint, room_id, users };
+		return { kind: 'rest_send', endpoint: server.endpoint, room_id, users, pace: 0 };
+	},
+});
+
+const HALF_CLIENTS = 64;
+const CALIBRATION = { warmup_ms: 500, measure_ms: 1_000 };
+
+/**
+ * The same load on both: half of what the first server, which is the one in question, can take.
+ */
+function restSendHalf(): Scenario {
+	const full = restSend(HALF_CLIENTS);
+	let pace: number | undefined;
+	return {
+		name: 'rest-send-half',
+		title: 'REST send, half of the maximum load',
+		unit: 'ms to the answer (p99)',
+		isLowerBetter: true,
+		isPaced: true,
+		figureOf: (round) => round.p99_ms ?? Number.NaN,
+		async prepare(server, size) {
+			pace ??= (await rateOf(await full.prepare(server, size))) / 2;
+			const users = usersOf(HALF_CLIENTS);
+			const room_id = await server.createRoom(users);
+			return { kind: 'rest_send', endpoint: server.endpoint, room_id, users, pace };
+		},
+	};
+}
+
+/** Operations per second of a load. */
+async function rateOf(job: Job): Promise<number> {
+	const driver = await openDriver(job);
+	try {
+		const round = await driver.run(CALIBRATION.warmup_ms, CALIBRATION.measure_ms);
+		return perSecond.figureOf(round);
+	} finally {
+		await driver.close();
+	}
+}
+
+const MIXED_TENANTS = 1_000;
+const MIXED_CLIENTS = 64;
+const MIXED_LISTENERS = 200;
+const PREPARED_AT_ONCE = 50;
+
+/** Two sends for each page of history, all over many tenants, some of whose rooms have a listener. */
+const mixed: Scenario = {
+	...perSecond,
+	name: 'mixed-1000-tenants',
+	title: 'Mixed load, 1,000 tenants',
+	unit: 'answers/s',
+	async prepare(server) {
+		const user_id = 'user-00000';
+		const seatOf = async () => {
+			const api_key = await server.createTenant();
+			const room_id = await server.createRoom([user_id], api_key);
+			return { api_key, user_id, room_id, stored: 0 };
+		};
+		const seats = [];
+		while (seats.length < MIXED_TENANTS) {
+			seats.push(...(await Promise.all(Array.from({ length: PREPARED_AT_ONCE }, seatOf))));
+		}
+		return {
+			kind: 'requests',
+			endpoint: server.endpoint,
+			ask: 'mixed',
+			seats,
+			clients: MIXED_CLIENTS,
+			listeners: MIXED_LISTENERS,
+			socket_path: server.seat('', user_id).path,
+		};
+	},
+};
+
+const connects = (clients: number): Scenario => ({
+	...perSecond,
+	name: `connect-${clients}`,
+	title: `Connect and leave, ${clients} at once`,
+	unit: 'connections/s',
+	async prepare(server) {
+		const users = usersOf(clients);
+		const room_id = await server.createRoom(users);
+		const sockets = users.map((user) => server.seat(room_id, user));
+		return { kind: 'connects', endpoint: server.endpoint, sockets };
 	},
 });
 
@@ -134,10 +217,14 @@ export const SCENARIOS: readonly Scenario[] = [
 	restSend(1),
 	restSend(16),
 	restSend(64),
+	restSend(256),
+	restSendHalf(),
 	socketSend(64, 16),
 	fanOutPaced(100, 200),
 	fanOutFull(100),
 	fanOutPaced(1_000, 20),
 	fanOutFull(1_000),
 	history,
+	mixed,
+	connects(16),
 ];

@@ -10,8 +10,10 @@ export interface Server {
 	readonly endpoint: Endpoint;
 	/** From the spawn to the first 200 on `/health`. */
 	readonly start_ms: number;
-	/** A new room of these members; gives its id. */
-	createRoom(members: readonly string[]): Promise<string>;
+	/** A new room of these members, in the tenant of the endpoint's key or of another; gives its id. */
+	createRoom(members: readonly string[], apiKey?: string): Promise<string>;
+	/** A new tenant; gives its key. */
+	createTenant(): Promise<string>;
 	/** One page of a room's history, as its seqs. */
 	seqsAfter(after: number, of: { room_id: string; member: string }): Promise<number[]>;
 	seat(roomId: string, userId: string): SocketSeat;
@@ -22,6 +24,8 @@ export interface Server {
 export interface Target {
 	readonly name: string;
 	readonly executable: string;
+	/** Its database file, which its first start makes. */
+	readonly database: string;
 	start(): Promise<Server>;
 }
 
@@ -135,17 +139,25 @@ const post = (url: string, headers: Record<string, string>, body: object) =>
 function serverOf(
 	name: string,
 	launched: Launched,
-	api_key: string,
-	pathOf: (roomId: string) => string,
+	{
+		api_key,
+		pathOf,
+		createTenant,
+	}: {
+		api_key: string;
+		pathOf: (roomId: string) => string;
+		createTenant: () => Promise<string>;
+	},
 ): Server {
 	const base = launched.url.replace(/\/$/, '');
 	return {
 		name,
 		start_ms: launched.start_ms,
 		endpoint: { port: Number(new URL(base).port), server_pid: launched.pid, api_key },
-		async createRoom(members) {
+		createTenant,
+		async createRoom(members, apiKey = api_key) {
 			const body = { type: 'group', members };
-			const room = await post(`${base}/rooms`, { 'x-api-key': api_key }, body);
+			const room = await post(`${base}/rooms`, { 'x-api-key': apiKey }, body);
 			return (room as { room_id: string }).room_id;
 		},
 		async seqsAfter(after, { room_id, member }) {
@@ -167,10 +179,15 @@ export function bareBun(name: string, workDir: string, script = REFERENCE): Targ
 	return {
 		name,
 		executable: process.execPath,
+		database: join(cwd, 'reference.db'),
 		async start() {
 			const env = { DATA_DIR: cwd, NODE_ENV: 'production' };
 			const launched = await launch({ name, command: [process.execPath, script], env, cwd });
-			return serverOf(name, launched, 'none', (roomId) => `/ws?room_id=${roomId}`);
+			return serverOf(name, launched, {
+				api_key: 'none',
+				pathOf: (roomId) => `/ws?room_id=${roomId}`,
+				createTenant: async () => 'none',
+			});
 		},
 	};
 }
@@ -195,10 +212,15 @@ export function binary(executable: string, workDir: string): Target {
 	return {
 		name,
 		executable,
+		database: join(cwd, 'data', 'chatapi.db'),
 		async start() {
 			const launched = await launch({ name, command: [executable], env, cwd });
 			apiKey ??= await createTenant(launched.url, masterKey);
-			return serverOf(name, launched, apiKey, () => '/ws');
+			return serverOf(name, launched, {
+				api_key: apiKey,
+				pathOf: () => '/ws',
+				createTenant: () => createTenant(launched.url, masterKey),
+			});
 		},
 	};
 }

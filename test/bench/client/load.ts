@@ -29,6 +29,8 @@ export type Job = { readonly endpoint: Endpoint } & (
 			readonly room_id: string;
 			/** One connection each. */
 			readonly users: readonly string[];
+			/** Sends per second in all, or 0 for as many as get answered. */
+			readonly pace: number;
 	  }
 	| {
 			readonly kind: 'history';
@@ -54,7 +56,39 @@ export type Job = { readonly endpoint: Endpoint } & (
 			readonly in_flight: number;
 	  }
 	| { readonly kind: 'idle'; readonly sockets: readonly SocketSeat[] }
+	| {
+			readonly kind: 'requests';
+			readonly ask: Ask;
+			/** Each request goes to one of them, at random. */
+			readonly seats: readonly Seat[];
+			/** Connections, with one request at a time each. */
+			readonly clients: number;
+			/** Of how many of the first seats a socket hears what is sent, from the first message on. */
+			readonly listeners: number;
+			/** The request target of those sockets' upgrades, up to a room's id where it ends with `=`. */
+			readonly socket_path: string;
+	  }
+	| {
+			readonly kind: 'connects';
+			/** Each of these opens a socket, waits for `connected`, closes it, and begins anew. */
+			readonly sockets: readonly SocketSeat[];
+	  }
 );
+
+/**
+ * What is asked of a seat. `send_once` is a send with a client_msg_id; `mixed` are two sends for
+ * each page of what was sent last.
+ */
+export type Ask = 'send' | 'send_once' | 'history' | 'rooms' | 'members' | 'mixed';
+
+/** A user in a room, and the key of its tenant. */
+export interface Seat {
+	readonly api_key: string;
+	readonly user_id: string;
+	readonly room_id: string;
+	/** How many messages the room holds before anything is sent. */
+	readonly stored: number;
+}
 
 export interface SocketSeat {
 	readonly room_id: string;

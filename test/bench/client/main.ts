@@ -4,10 +4,12 @@
  */
 import { machineBusyMs, type Usage, usageOf } from '../usage.ts';
 import { percentile } from './checks.ts';
+import { Connects } from './connects.ts';
 import { FanOut } from './fan-out.ts';
 import { History } from './history.ts';
 import { Idle } from './idle.ts';
 import type { Job, Load } from './load.ts';
+import { Requests } from './requests.ts';
 import { RestSend } from './rest-send.ts';
 import { SocketSend } from './socket-send.ts';
 
@@ -55,6 +57,10 @@ function openLoad(job: Job): Promise<Load> {
 			return FanOut.open(job);
 		case 'idle':
 			return Idle.open(job);
+		case 'requests':
+			return Requests.open(job);
+		case 'connects':
+			return Connects.open(job);
 	}
 }
 

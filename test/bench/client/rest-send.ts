@@ -12,7 +12,12 @@ import { Finder, numberAt, ResponseReader, writeNumber } from './wire.ts';
 
 const CONTENT_MARKER = '"content":"';
 
-/** Clients on keep-alive connections, each sending its next message when the last one is answered. */
+const TICK_MS = 1;
+
+/**
+ * Clients on keep-alive connections, each sending its next message when the last one is answered; or,
+ * at a given pace, when one is due, and then the latency counts from that moment on.
+ */
 export class RestSend implements Load {
 	done = 0;
 	outstanding = 0;
@@ -20,11 +25,16 @@ export class RestSend implements Load {
 	readonly problems = new Problems();
 	readonly #ledger = new SeqLedger();
 	readonly #roomId: string;
+	readonly #pace: number;
 	#clients: Client[] = [];
+	/** Those without a request under way, when there is a pace. */
+	#idle: Client[] = [];
 	#isRunning = false;
+	#timer: Timer | undefined;
+	#nextAt = 0;
 
 	static async open(job: Extract<Job, { kind: 'rest_send' }>): Promise<RestSend> {
-		const load = new RestSend(job.room_id);
+		const load = new RestSend(job);
 		load.#clients = await openAll(job.users, async (userId, index) => {
 			const connection = await connect(job.endpoint.port);
 			const request = requestFor(job.endpoint, job.room_id, userId);
@@ -33,27 +43,52 @@ export class RestSend implements Load {
 		return load;
 	}
 
-	private constructor(roomId: string) {
-		this.#roomId = roomId;
+	private constructor({ room_id, pace }: Extract<Job, { kind: 'rest_send' }>) {
+		this.#roomId = room_id;
+		this.#pace = pace;
 	}
 
 	start(): void {
 		this.#isRunning = true;
-		for (const client of this.#clients) client.send();
+		if (this.#pace === 0) {
+			for (const client of this.#clients) client.send(performance.now());
+			return;
+		}
+		this.#idle = [...this.#clients];
+		this.#nextAt = performance.now();
+		this.#timer = setInterval(() => this.#sendDue(), TICK_MS);
 	}
 
 	stop(): void {
 		this.#isRunning = false;
+		clearInterval(this.#timer);
 	}
 
-	/** One answer has arrived; true when its client shall send again. */
-	finish(seq: number): boolean {
+	/** What finds no idle client waits for one, and its latency grows meanwhile. */
+	#sendDue(): void {
+		const now = performance.now();
+		while (this.#isRunning && this.#nextAt <= now) {
+			const client = this.#idle.pop();
+			if (client === undefined) return;
+			client.send(this.#nextAt);
+			this.#nextAt += 1_000 / this.#pace;
+		}
+	}
+
+	/** One answer has arrived: its client sends again, or waits for what is due. */
+	finish(client: Client, seq: number): void {
 		this.done++;
 		this.outstanding--;
 		if (!this.#ledger.add(seq)) this.problems.add('a seq was answered twice');
 		if (this.outstanding === 0 && this.#ledger.hasGap)
 			this.problems.add('a seq was never answered');
-		return this.#isRunning;
+		if (!this.#isRunning) return;
+		if (this.#pace === 0) {
+			client.send(performance.now());
+			return;
+		}
+		this.#idle.push(client);
+		this.#sendDue();
 	}
 
 	answered(): Record<string, number> {
@@ -96,10 +131,11 @@ class Client {
 		connection.onLost = (reason) => load.problems.add(reason);
 	}
 
-	send(): void {
+	/** @param dueAt - where its latency begins. */
+	send(dueAt: number): void {
 		writeNumber(this.#request, this.#numberAt, CONTENT_DIGITS, ++this.#number);
 		this.#load.outstanding++;
-		this.#sentAt = performance.now();
+		this.#sentAt = dueAt;
 		this.#connection.write(this.#request);
 	}
 
@@ -123,6 +159,6 @@ class Client {
 			problems.add('an answer belongs to another request');
 		}
 		const seq = this.#seq.after(bytes, start, end);
-		if (this.#load.finish(seq === -1 ? 0 : numberAt(bytes, seq))) this.send();
+		this.#load.finish(this, seq === -1 ? 0 : numberAt(bytes, seq));
 	}
 }
