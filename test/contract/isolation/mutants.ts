@@ -11,6 +11,7 @@
  */
 import {
 	cpSync,
+	existsSync,
 	mkdirSync,
 	mkdtempSync,
 	readFileSync,
@@ -160,7 +161,19 @@ export async function runMutant(mutant: Mutant | undefined): Promise<Verdict> {
 		}
 		return { isCaught: false, failed: [], output };
 	} finally {
+		endServersOf(folder);
 		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
+/** Ends what a run has left: `--bail` ends the tests at once, before they end their servers. */
+function endServersOf(folder: string): void {
+	const pids = join(folder, 'pids');
+	if (!existsSync(pids)) return;
+	for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) {
+		const commandLine = `/proc/${pid}/cmdline`;
+		const isOurs = existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(folder);
+		if (isOurs) process.kill(Number(pid), 'SIGKILL');
 	}
 }
 
@@ -178,7 +191,8 @@ function writeSources(folder: string, mutant: Mutant | undefined): string {
 	mkdirSync(join(folder, 'bin'));
 	const binary = join(folder, 'bin', 'chatapi');
 	const entry = join(folder, 'src', 'main.ts');
-	writeFileSync(binary, `#!/bin/sh\nexec "${process.execPath}" "${entry}" "$@"\n`, { mode: 0o755 });
+	const script = `echo $$ >> "${join(folder, 'pids')}"\nexec "${process.execPath}" "${entry}" "$@"`;
+	writeFileSync(binary, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
 	return binary;
 }
 
