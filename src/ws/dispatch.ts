@@ -17,9 +17,6 @@ import { type Bounds, createInputParser, createOutputCheck } from '../core/valid
 import type { Connection } from '../realtime/connections.ts';
 import type { FrameBinding, Frames } from './frames.ts';
 
-/** What a frame turned out to be, for the limits of its socket. */
-export type Verdict = 'understood' | 'bad';
-
 export interface DispatchDeps {
 	frames: Frames;
 	authorizer: Authorizer;

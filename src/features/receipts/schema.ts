@@ -13,10 +13,8 @@ const PositionInput = Type.Object(
 
 const Receipt = Type.Object({ room_id: RoomIdField, seq: SeqField, user_id: UserIdField });
 
-export const sendAck = defineOperation({
-	name: 'acks.send',
-	summary: 'Tell that messages were delivered, up to a seq',
-	description: 'Below the present position nothing changes; above the last message it is the last.',
+/** Whatever moves a position: who may, what it costs, what it is told and tells. */
+const ofPosition = {
 	actor: 'user',
 	permission: 'messages:read',
 	cost: 1,
@@ -25,20 +23,20 @@ export const sendAck = defineOperation({
 	output: SuccessField,
 	errors: ['NOT_FOUND'],
 	example: { input: { room_id, seq: 42 }, output: { success: true as const } },
+} as const;
+
+export const sendAck = defineOperation({
+	name: 'acks.send',
+	summary: 'Tell that messages were delivered, up to a seq',
+	description: 'Below the present position nothing changes; above the last message it is the last.',
+	...ofPosition,
 });
 
 export const sendRead = defineOperation({
 	name: 'reads.send',
 	summary: 'Tell that messages were read, up to a seq',
 	description: 'Read implies delivered. Bounds as for `POST /acks`.',
-	actor: 'user',
-	permission: 'messages:read',
-	cost: 1,
-	frame_cost: 0,
-	input: PositionInput,
-	output: SuccessField,
-	errors: ['NOT_FOUND'],
-	example: { input: { room_id, seq: 42 }, output: { success: true as const } },
+	...ofPosition,
 });
 
 /** Positions are state, not history: these two are told live and are in no log. */
