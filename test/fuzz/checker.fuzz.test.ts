@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { CANARY } from '../contract/bad-input/judge.ts';
 import type { Answer } from '../helpers/http.ts';
-import { createFrameLedger, createHttpChecker } from './checker.ts';
+import { createFrameLedger, problemsOf } from './checker.ts';
 
 const answerOf = (status: number, body: unknown, headers: Record<string, string> = {}): Answer => ({
 	status,
@@ -16,29 +16,26 @@ const envelope = (error: Record<string, unknown> = {}) => ({
 	error: { code: 'NOT_FOUND', message: 'No', request_id: 'r1', retryable: false, ...error },
 });
 
-const violationsOf = (answer: Answer | undefined, mayEnd = false) => {
-	const checker = createHttpChecker();
-	checker.answer('a request', answer, { mayEnd });
-	return checker.violations.length;
-};
+const countOf = (answer: Answer | undefined, mayEnd = false) =>
+	problemsOf(answer, { mayEnd }).length;
 
 describe('the checker of answers', () => {
 	test('lets good answers and envelopes pass', () => {
-		expect(violationsOf(answerOf(201, { room_id: 'x' }))).toBe(0);
-		expect(violationsOf(answerOf(404, envelope()))).toBe(0);
-		expect(violationsOf(undefined, true)).toBe(0);
-		expect(violationsOf({ ...answerOf(431, undefined), text: '' }, true)).toBe(0);
+		expect(countOf(answerOf(201, { room_id: 'x' }))).toBe(0);
+		expect(countOf(answerOf(404, envelope()))).toBe(0);
+		expect(countOf(undefined, true)).toBe(0);
+		expect(countOf({ ...answerOf(431, undefined), text: '' }, true)).toBe(0);
 	});
 
 	test('sees a 5xx, a missing answer, a broken envelope, and what must not be repeated', () => {
-		expect(violationsOf(answerOf(500, envelope({ code: 'INTERNAL_ERROR' })))).toBe(1);
-		expect(violationsOf(answerOf(503, envelope()), true)).toBe(1);
-		expect(violationsOf(undefined)).toBe(1);
-		expect(violationsOf(answerOf(400, { error: 'bad' }))).toBe(1);
-		expect(violationsOf(answerOf(400, envelope({ request_id: 'another' })))).toBe(1);
-		expect(violationsOf({ ...answerOf(400, envelope()), headers: new Headers() })).toBe(2);
-		expect(violationsOf(answerOf(400, envelope({ message: `not ${CANARY}` })))).toBe(1);
-		expect(violationsOf(answerOf(400, envelope({ message: 'at f (src/x.ts:1:2)' })))).toBe(2);
+		expect(countOf(answerOf(500, envelope({ code: 'INTERNAL_ERROR' })))).toBe(1);
+		expect(countOf(answerOf(503, envelope()), true)).toBe(1);
+		expect(countOf(undefined)).toBe(1);
+		expect(countOf(answerOf(400, { error: 'bad' }))).toBe(1);
+		expect(countOf(answerOf(400, envelope({ request_id: 'another' })))).toBe(1);
+		expect(countOf({ ...answerOf(400, envelope()), headers: new Headers() })).toBe(2);
+		expect(countOf(answerOf(400, envelope({ message: `not ${CANARY}` })))).toBe(1);
+		expect(countOf(answerOf(400, envelope({ message: 'at f (src/x.ts:1:2)' })))).toBe(2);
 	});
 });
 
@@ -51,7 +48,7 @@ describe('the ledger of frames', () => {
 		const ledger = createFrameLedger();
 		for (const text of sent) ledger.sent(text);
 		for (const text of received) ledger.received(text);
-		return { isSettled: ledger.isSettled, count: ledger.violations().length };
+		return { isSettled: ledger.isSettled, count: ledger.problems().length };
 	};
 
 	test('is content when everything is answered once', () => {

@@ -1,46 +1,38 @@
-/** What holds for every answer and every frame, whatever was sent. Gathers what does not. */
+/** What holds for every answer and every frame, whatever was sent. */
 import { leaksIn } from '../contract/bad-input/judge.ts';
 import { type Answer, errorOf } from '../helpers/http.ts';
 
-export interface Checker {
-	/** Everything that was wrong, with what it was the answer to; the first hundred of it. */
-	readonly violations: readonly string[];
-	/** How many answers had each status. */
-	readonly statuses: ReadonlyMap<number, number>;
-	/** An answer to a request; undefined when the connection ended without one. */
-	answer(what: string, answer: Answer | undefined, options?: { mayEnd: boolean }): void;
+/** Something that must not be. Of the same kind is what has, most likely, the same cause. */
+export interface Problem {
+	kind: string;
+	text: string;
 }
 
-const VIOLATIONS_MAX = 100;
-
-export function createHttpChecker(): Checker {
-	const violations: string[] = [];
-	const statuses = new Map<number, number>();
-	const report = (what: string, problem: string) => {
-		if (violations.length < VIOLATIONS_MAX) violations.push(`${problem}: ${what.slice(0, 600)}`);
-	};
-	return {
-		violations,
-		statuses,
-		answer(what, answer, { mayEnd } = { mayEnd: false }) {
-			statuses.set(answer?.status ?? 0, (statuses.get(answer?.status ?? 0) ?? 0) + 1);
-			if (answer === undefined) {
-				if (!mayEnd) report(what, 'no answer');
-				return;
-			}
-			const { status, text } = answer;
-			if (status >= 500 && !(mayEnd && status === 505)) report(what, `${status} ${text}`);
-			if (mayEnd && status >= 400 && text === '') return;
-			if (answer.headers.get('X-Request-Id') === null) report(what, 'no X-Request-Id');
-			if (status < 400) return;
-			try {
-				errorOf(answer);
-			} catch (error) {
-				report(what, String(error));
-			}
-			for (const leak of leaksIn(text)) report(what, leak);
-		},
-	};
+/**
+ * What is wrong with an answer to a request; undefined when the connection ended without one.
+ * With `mayEnd`, the request may have been none to the runtime's parser.
+ */
+export function problemsOf(
+	answer: Answer | undefined,
+	{ mayEnd } = { mayEnd: false },
+): readonly Problem[] {
+	if (answer === undefined) return mayEnd ? [] : [{ kind: 'no answer', text: 'no answer' }];
+	const problems: Problem[] = [];
+	const { status, text } = answer;
+	if (status >= 500 && !(mayEnd && status === 505)) {
+		problems.push({ kind: `status ${status}`, text: `${status} ${text}` });
+	}
+	if (mayEnd && status >= 400 && text === '') return problems;
+	if (answer.headers.get('X-Request-Id') === null) {
+		problems.push({ kind: 'no X-Request-Id', text: `no X-Request-Id: ${status} ${text}` });
+	}
+	if (status < 400) return problems;
+	try {
+		errorOf(answer);
+	} catch (error) {
+		problems.push({ kind: 'no envelope', text: String(error) });
+	}
+	return [...problems, ...leaksIn(text).map((leak) => ({ kind: 'a leak', text: leak }))];
 }
 
 /** What a socket was sent, and whether every frame of it was answered as it must be. */
@@ -50,7 +42,7 @@ export interface FrameLedger {
 	/** Whether everything that must be answered was. */
 	readonly isSettled: boolean;
 	/** What is wrong by now; a frame that is not answered yet is, too. */
-	violations(): string[];
+	problems(): readonly Problem[];
 	/** Notes a frame that came. */
 	received(text: string): void;
 }
@@ -60,7 +52,7 @@ export function createFrameLedger(): FrameLedger {
 	/** The frames of each request_id: chance may give several the same. */
 	const expected = new Map<string, string[]>();
 	const answers = new Map<string, number>();
-	const wrong: string[] = [];
+	const wrong: Problem[] = [];
 	/** Frames that no JSON parser finds a usable request_id in, and that must be an error. */
 	const broken: string[] = [];
 	/** Frames without any. */
@@ -89,30 +81,36 @@ export function createFrameLedger(): FrameLedger {
 		received(text) {
 			const frame = JSON.parse(text);
 			if (frame.type !== 'reply' && frame.type !== 'error') return;
-			if (frame.code === 'INTERNAL_ERROR') wrong.push(`a defect: ${text}`);
+			if (frame.code === 'INTERNAL_ERROR')
+				wrong.push({ kind: 'a defect', text: `a defect: ${text}` });
 			const { request_id, ...rest } = frame;
-			if (frame.type === 'error') wrong.push(...leaksIn(JSON.stringify(rest)));
+			if (frame.type === 'error') {
+				wrong.push(
+					...leaksIn(JSON.stringify(rest)).map((leak) => ({ kind: 'a leak', text: leak })),
+				);
+			}
 			if (request_id === undefined) namelessErrors++;
 			else answers.set(request_id, answersTo(request_id) + 1);
 		},
-		violations() {
-			const twice = idsWhere((sent, answered) => answered > sent);
+		problems() {
 			const shown = (texts: string[]) => texts.join(' and ').slice(0, 600);
 			const known = recognised();
-			const isCounted =
-				brokenAnswered() >= broken.length && brokenAnswered() <= broken.length + nameless;
-			return [
-				...wrong,
-				...unanswered().map(([, texts]) => `not answered: ${shown(texts)}`),
-				...twice.map(([, texts]) => `answered more than once: ${shown(texts)}`),
+			const count = `${brokenAnswered()} errors for ${broken.length} broken frames (${nameless} nameless)`;
+			const missing = unanswered().map(([, texts]) => `not answered: ${shown(texts)}`);
+			if (brokenAnswered() < broken.length) missing.push(count);
+			const tooMany = [
+				...idsWhere((sent, answered) => answered > sent).map(
+					([, texts]) => `answered more than once: ${shown(texts)}`,
+				),
 				...strange()
 					.filter((id) => !known.includes(id))
 					.map((id) => `answered, but never asked: ${id}`),
-				...(isCounted
-					? []
-					: [
-							`${brokenAnswered()} errors for ${broken.length} broken frames (${nameless} nameless)`,
-						]),
+			];
+			if (brokenAnswered() > broken.length + nameless) tooMany.push(count);
+			return [
+				...wrong,
+				...missing.map((text) => ({ kind: 'unanswered', text })),
+				...tooMany.map((text) => ({ kind: 'too many answers', text })),
 			];
 		},
 	};
