@@ -20,6 +20,8 @@ export interface Side {
 	/** Medians, in cores. */
 	readonly server_cpu: number;
 	readonly driver_cpu: number;
+	/** The share of the load client's CPU time that the system took. */
+	readonly driver_system: number;
 	readonly others_cpu: number;
 	/** Who was busy all the time; `waiting` is for the disk, or for each other. */
 	readonly limit: 'server' | 'driver' | 'both' | 'waiting' | 'pace';
@@ -38,7 +40,10 @@ export interface Result {
 	readonly reference: Side | null;
 	/** Why nothing here may be believed: a correctness check failed. */
 	readonly wrong: readonly string[];
-	/** Why the ratio is no figure though everything was correct: the load client was the limit. */
+	/**
+	 * For which servers the load client was the limit, though everything was correct: then the rates
+	 * are no figure. The CPU ratio is, for it counts what the server spent, however often it was asked.
+	 */
 	readonly void: readonly string[];
 }
 
@@ -207,6 +212,7 @@ function sideOf(scenario: Scenario, { rounds }: Contender): Side {
 		p99_ms: p99s.length === 0 ? null : spreadOf(p99s),
 		server_cpu: median((round) => round.server_cpu),
 		driver_cpu: median((round) => round.driver_cpu),
+		driver_system: median((round) => round.driver_system),
 		others_cpu: median((round) =>
 			Math.max(0, round.machine_cpu - round.server_cpu - round.driver_cpu),
 		),

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Job } from './client/load.ts';
 import type { Answer, Command, Round } from './client/main.ts';
@@ -13,7 +14,63 @@ export interface Driver {
 	close(): Promise<void>;
 }
 
+/** The most processes that one load is spread over. */
+const PROCESSES_MAX = 4;
+
+/**
+ * Opens a load: in one process, which is enough for every load but connecting. That one is spread
+ * over the cores that the server leaves free, one at least: with more processes than cores they
+ * would take from the server what they add.
+ */
 export async function openDriver(job: Job): Promise<Driver> {
+	const jobs = job.kind === 'connects' ? split(job, availableParallelism() - 1) : [job];
+	const drivers = await Promise.all(jobs.map(openProcess));
+	return {
+		async run(warmupMs, measureMs) {
+			const rounds = await Promise.all(drivers.map((driver) => driver.run(warmupMs, measureMs)));
+			return joined(rounds);
+		},
+		async close() {
+			await Promise.all(drivers.map((driver) => driver.close()));
+		},
+	};
+}
+
+function split(job: Extract<Job, { kind: 'connects' }>, cores: number): Job[] {
+	const count = Math.max(1, Math.min(PROCESSES_MAX, cores, job.sockets.length));
+	return Array.from({ length: count }, (_, part) => ({
+		...job,
+		sockets: job.sockets.filter((_seat, index) => index % count === part),
+	}));
+}
+
+/** One round of several processes. They began and ended together, so the server's side is any one's. */
+function joined(rounds: readonly Round[]): Round {
+	const [first] = rounds;
+	if (first === undefined) throw new Error('no load client');
+	if (rounds.length === 1) return first;
+	const sum = (pick: (round: Round) => number) =>
+		rounds.reduce((total, round) => total + pick(round), 0);
+	const slowest = (pick: (round: Round) => number | null) =>
+		rounds.reduce<number | null>((worst, round) => {
+			const own = pick(round);
+			return own === null || (worst !== null && worst > own) ? worst : own;
+		}, null);
+	return {
+		...first,
+		done: sum(({ done }) => done),
+		// Of the slowest process: percentiles cannot be added.
+		p50_ms: slowest(({ p50_ms }) => p50_ms),
+		p99_ms: slowest(({ p99_ms }) => p99_ms),
+		driver_cpu: sum(({ driver_cpu }) => driver_cpu),
+		driver_busy: sum(({ driver_busy }) => driver_busy) / rounds.length,
+		driver_system: sum(({ driver_system }) => driver_system) / rounds.length,
+		problems: rounds.flatMap(({ problems }) => problems),
+		answered: Object.assign({}, ...rounds.map(({ answered }) => answered)),
+	};
+}
+
+async function openProcess(job: Job): Promise<Driver> {
 	let next = Promise.withResolvers<Answer>();
 	const child = Bun.spawn([process.execPath, join(import.meta.dir, 'client', 'main.ts')], {
 		stdio: ['ignore', 'inherit', 'inherit'],

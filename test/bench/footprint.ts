@@ -10,17 +10,23 @@ export interface Footprint {
 	/** From the spawn to the first 200 on `/health`, with the database that the scenarios have left. */
 	readonly start_ms: Spread;
 	readonly idle_rss_mib: number;
-	readonly kib_per_idle_socket: number;
+	/** How many sockets were opened to weigh one. */
+	readonly idle_sockets: number;
+	/** Memory of the process alone, one figure for each fresh start. */
+	readonly kib_per_idle_socket: readonly number[];
 	readonly executable_mib: number;
 }
 
 export interface FootprintPlan {
 	readonly starts: number;
+	/** Fresh starts of each server that are weighed with idle sockets. */
+	readonly weighings: number;
+	/** In each of these. */
 	readonly sockets: number;
 }
 
 /** Sockets that are opened before the count begins: the first ones also load code and grow the heap. */
-const WARM_SOCKETS = 200;
+const WARM_SOCKETS = 500;
 const MEMBERS_PER_ROOM = 1_000;
 
 /** Starts both targets in turn, and then weighs one after the other. */
@@ -40,16 +46,33 @@ export async function footprintsOf(
 			`start: round ${round + 1}/${plan.starts} ${shown(starts.chatapi[round] ?? 0)} / ${shown(starts.reference[round] ?? 0)} ms`,
 		);
 	}
-	const weigh = async (side: 'chatapi' | 'reference') => {
-		progress(`idle sockets: ${targets[side].name}`);
-		const weight = await weightOf(targets[side], plan.sockets);
-		const executable_mib = statSync(targets[side].executable).size / 2 ** 20;
-		return { start_ms: spreadOf(starts[side]), executable_mib, ...weight };
-	};
-	return { chatapi: await weigh('chatapi'), reference: await weigh('reference') };
+	const weights: Record<'chatapi' | 'reference', Weight[]> = { chatapi: [], reference: [] };
+	for (let round = 0; round < plan.weighings; round++) {
+		for (const side of ['chatapi', 'reference'] as const) {
+			weights[side].push(await weightOf(targets[side], plan.sockets));
+		}
+		const [own, other] = [weights.chatapi.at(-1), weights.reference.at(-1)];
+		progress(
+			`${plan.sockets} idle sockets: round ${round + 1}/${plan.weighings} ${shown(own?.socket_kib ?? 0)} / ${shown(other?.socket_kib ?? 0)} KiB each`,
+		);
+	}
+	const footprintOf = (side: 'chatapi' | 'reference'): Footprint => ({
+		start_ms: spreadOf(starts[side]),
+		idle_rss_mib: spreadOf(weights[side].map(({ idle_rss_mib }) => idle_rss_mib)).median,
+		idle_sockets: plan.sockets,
+		kib_per_idle_socket: weights[side].map(({ socket_kib }) => socket_kib),
+		executable_mib: statSync(targets[side].executable).size / 2 ** 20,
+	});
+	return { chatapi: footprintOf('chatapi'), reference: footprintOf('reference') };
 }
 
-async function weightOf(target: Target, sockets: number) {
+interface Weight {
+	readonly idle_rss_mib: number;
+	readonly socket_kib: number;
+}
+
+/** Weighs a fresh start: what closed sockets leave behind would lie under the next ones. */
+async function weightOf(target: Target, sockets: number): Promise<Weight> {
 	const server = await target.start();
 	const pid = server.endpoint.server_pid;
 	const drivers: Driver[] = [];
@@ -62,7 +85,7 @@ async function weightOf(target: Target, sockets: number) {
 		const before = await settledMemory(pid);
 		drivers.push(await open(seats.slice(WARM_SOCKETS)));
 		const after = await settledMemory(pid);
-		return { idle_rss_mib, kib_per_idle_socket: (after.anon_kb - before.anon_kb) / sockets };
+		return { idle_rss_mib, socket_kib: (after.anon_kb - before.anon_kb) / sockets };
 	} finally {
 		for (const driver of drivers) await driver.close();
 		await server.stop();

@@ -46,6 +46,7 @@ const FULL = {
 	warmup_ms: 500,
 	stored_messages: 100_000,
 	starts: 7,
+	weighings: 3,
 	churns: 12,
 };
 const QUICK = {
@@ -54,9 +55,10 @@ const QUICK = {
 	warmup_ms: 250,
 	stored_messages: 10_000,
 	starts: 3,
+	weighings: 1,
 	churns: 2,
 };
-const IDLE_SOCKETS = 1_000;
+const IDLE_SOCKETS = 5_000;
 const CHURN_SOCKETS = 5_000;
 
 const OPTIONS = {
@@ -122,7 +124,8 @@ async function bench(workDir: string): Promise<Report> {
 	const results = SCENARIOS.some(({ name }) => isWanted(name))
 		? await measure(targets, timing)
 		: [];
-	const plan = { starts: preset.starts, sockets: IDLE_SOCKETS };
+	const { starts, weighings } = preset;
+	const plan = { starts, weighings, sockets: IDLE_SOCKETS };
 	const footprint = isWanted(FOOTPRINT) ? await footprintsOf(targets, plan, progress) : null;
 	const churns = { times: preset.churns, sockets: CHURN_SOCKETS };
 	const churn = isWanted(CHURN) ? await churnOf(targets, churns, progress) : null;

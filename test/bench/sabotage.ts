@@ -19,6 +19,16 @@ const FAULTS = {
 	repeated: ['seq: row.seq,', 'seq: row.seq - (++faults % 50 === 0 ? 1 : 0),'],
 	/** An answer that is another request's. */
 	crossed: ['content: row.content,', "content: ++faults % 50 === 0 ? '1' : row.content,"],
+	/** A send over a socket that is stored and never replied to. */
+	unanswered: [
+		'socket.send(`{"type":"reply"',
+		'++faults % 50 !== 0 && socket.send(`{"type":"reply"',
+	],
+	/** A socket that is never greeted. */
+	ungreeted: [
+		`socket.send('{"type":"connected"}');`,
+		`if (++faults % 50 !== 0) socket.send('{"type":"connected"}');`,
+	],
 	/** A page with a hole. */
 	hole: [
 		'pageAfter.all(roomId, Number(after), limit)',

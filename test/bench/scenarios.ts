@@ -84,7 +84,10 @@ const MIXED_CLIENTS = 64;
 const MIXED_LISTENERS = 200;
 const PREPARED_AT_ONCE = 50;
 
-/** Two sends for each page of history, all over many tenants, some of whose rooms have a listener. */
+/**
+ * Two sends for each page of history, over many tenants. Some of their rooms have a socket, which
+ * hears everything, and through which every other send goes.
+ */
 const mixed: Scenario = {
 	...perSecond,
 	name: 'mixed-1000-tenants',

@@ -4,6 +4,8 @@ import { readFileSync } from 'node:fs';
 export interface Usage {
 	/** CPU time of all its threads, those that have ended included. */
 	readonly cpu_ms: number;
+	/** Of that, the part within the system. */
+	readonly system_ms: number;
 	/** Of its main thread: running, or ready and waiting for a core. */
 	readonly main_ms: number;
 	readonly main_waiting_ms: number;
@@ -18,16 +20,17 @@ export function usageOf(pid: number): Usage {
 		.split(' ')
 		.map(Number);
 	return {
-		cpu_ms: cpuOf(readFileSync(`/proc/${pid}/stat`, 'utf8')),
+		...cpuOf(readFileSync(`/proc/${pid}/stat`, 'utf8')),
 		main_ms: running / NS_PER_MS,
 		main_waiting_ms: waiting / NS_PER_MS,
 	};
 }
 
-function cpuOf(stat: string): number {
+function cpuOf(stat: string): Pick<Usage, 'cpu_ms' | 'system_ms'> {
 	// The second field is the command in parentheses and may hold blanks; utime and stime are 14 and 15.
 	const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-	return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+	const system_ms = Number(fields[12]) * TICK_MS;
+	return { cpu_ms: Number(fields[11]) * TICK_MS + system_ms, system_ms };
 }
 
 /** CPU time that the whole machine has spent on anything but idling, all cores together. */

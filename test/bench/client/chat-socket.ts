@@ -1,12 +1,6 @@
 import type { Problems } from './checks.ts';
 import { type Connection, connect } from './connection.ts';
-import {
-	CONTENT,
-	CONTENT_DIGITS,
-	credentialLines,
-	type Endpoint,
-	type SocketSeat,
-} from './load.ts';
+import { CONTENT, CONTENT_DIGITS, type Endpoint, type SocketSeat } from './load.ts';
 import {
 	clientFrame,
 	Finder,
@@ -17,6 +11,7 @@ import {
 	OPCODE_PING,
 	OPCODE_TEXT,
 	pongFrame,
+	upgradeRequest,
 	writeNumber,
 } from './wire.ts';
 
@@ -33,7 +28,9 @@ export class ChatSocket {
 	/** The seq of the last message that arrived; the next one must be the next number. */
 	lastSeq = 0;
 	onMessage: (seq: number) => void = () => {};
-	onReply: (requestId: number, seq: number) => void = () => {};
+	/** The reply itself stands in `[start, end)`. */
+	onReply: (requestId: number, seq: number, bytes: Buffer, start: number, end: number) => void =
+		() => {};
 	/** Called when all frames of a chunk have been told: the moment to answer with one write. */
 	onChunkEnd: () => void = () => {};
 	readonly #connection: Connection;
@@ -53,13 +50,7 @@ export class ChatSocket {
 		const deadline = setTimeout(fail, CONNECT_TIMEOUT_MS, 'no connected frame');
 		socket.#onConnected = connected.resolve;
 		connection.onLost = fail;
-		connection.write(
-			Buffer.from(
-				`GET ${seat.path} HTTP/1.1\r\n${credentialLines(endpoint, seat.user_id)}` +
-					'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
-					'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
-			),
-		);
+		connection.write(upgradeRequest(endpoint, seat));
 		await connected.promise.finally(() => clearTimeout(deadline));
 		connection.onLost = (reason) => problems.add(reason);
 		return socket;
@@ -108,7 +99,8 @@ export class ChatSocket {
 			this.onMessage(seq);
 		} else if (kind === 'reply') {
 			const requestId = numberAt(bytes, replyRequestId.after(bytes, start, end));
-			this.onReply(requestId, numberAt(bytes, replySeq.after(bytes, start, end)));
+			const seq = numberAt(bytes, replySeq.after(bytes, start, end));
+			this.onReply(requestId, seq, bytes, start, end);
 		} else {
 			this.#receiveOther(bytes.toString('utf8', start, end));
 		}

@@ -63,7 +63,10 @@ export type Job = { readonly endpoint: Endpoint } & (
 			readonly seats: readonly Seat[];
 			/** Connections, with one request at a time each. */
 			readonly clients: number;
-			/** Of how many of the first seats a socket hears what is sent, from the first message on. */
+			/**
+			 * Of how many of the first seats a socket hears what is sent, from the first message on. A
+			 * mixed load also sends over them.
+			 */
 			readonly listeners: number;
 			/** The request target of those sockets' upgrades, up to a room's id where it ends with `=`. */
 			readonly socket_path: string;
@@ -77,7 +80,7 @@ export type Job = { readonly endpoint: Endpoint } & (
 
 /**
  * What is asked of a seat. `send_once` is a send with a client_msg_id; `mixed` are two sends for
- * each page of what was sent last.
+ * each page of what was sent last, every other send over a socket.
  */
 export type Ask = 'send' | 'send_once' | 'history' | 'rooms' | 'members' | 'mixed';
 

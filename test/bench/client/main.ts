@@ -27,6 +27,8 @@ export interface Round {
 	readonly server_cpu: number;
 	readonly server_main: number;
 	readonly driver_cpu: number;
+	/** The share of `driver_cpu` that was spent within the system. */
+	readonly driver_system: number;
 	/** Running, or ready to run while another process had the core. */
 	readonly driver_busy: number;
 	/** All CPU use of the machine, in cores. */
@@ -108,6 +110,7 @@ function roundOf(load: Load, begin: Snapshot, end: Snapshot): Round {
 	const ms = end.at - begin.at;
 	const latencies = load.latencies.take();
 	const driverMain = end.driver.main_ms - begin.driver.main_ms;
+	const driverCpu = end.driver.cpu_ms - begin.driver.cpu_ms;
 	const driverWaiting = end.driver.main_waiting_ms - begin.driver.main_waiting_ms;
 	return {
 		seconds: ms / 1_000,
@@ -116,7 +119,8 @@ function roundOf(load: Load, begin: Snapshot, end: Snapshot): Round {
 		p99_ms: percentile(latencies, 0.99),
 		server_cpu: (end.server.cpu_ms - begin.server.cpu_ms) / ms,
 		server_main: (end.server.main_ms - begin.server.main_ms) / ms,
-		driver_cpu: (end.driver.cpu_ms - begin.driver.cpu_ms) / ms,
+		driver_cpu: driverCpu / ms,
+		driver_system: (end.driver.system_ms - begin.driver.system_ms) / Math.max(driverCpu, 1),
 		driver_busy: (driverMain + driverWaiting) / ms,
 		machine_cpu: (end.machine - begin.machine) / ms,
 		problems: load.problems.list(),

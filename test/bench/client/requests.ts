@@ -1,28 +1,19 @@
+import { Asker } from './asker.ts';
 import { ChatSocket } from './chat-socket.ts';
 import { Latencies, Problems } from './checks.ts';
-import { type Connection, connect, openAll } from './connection.ts';
-import {
-	type Ask,
-	CONTENT,
-	CONTENT_DIGITS,
-	credentialLines,
-	type Job,
-	type Load,
-	type Seat,
-} from './load.ts';
-import { Finder, numberAt, ResponseReader } from './wire.ts';
+import { connect, openAll } from './connection.ts';
+import type { Job, Load, Seat } from './load.ts';
+import { Speaker } from './speaker.ts';
 
-type RequestsJob = Extract<Job, { kind: 'requests' }>;
+export type RequestsJob = Extract<Job, { kind: 'requests' }>;
 
 /** Messages of a page of history. */
 export const HISTORY_PAGE = 50;
-/** As many as the smallest room has: the answers are alike, whatever the size of what they are cut from. */
-const MEMBERS_PAGE = 2;
-const ROOMS_PAGE = 1;
 
 /**
  * Clients on keep-alive connections, each of which asks one kind of thing of a seat at random, again
- * and again. `done` counts answers.
+ * and again; of a mixed load, half of the sends go over the sockets of the listeners. `done` counts
+ * answers and replies.
  */
 export class Requests implements Load {
 	done = 0;
@@ -33,13 +24,14 @@ export class Requests implements Load {
 	/** By index of the seat: what was answered to its sends. */
 	readonly #sent = new Map<number, SentSeqs>();
 	#askers: Asker[] = [];
-	#listeners: ChatSocket[] = [];
+	/** By index of the seat: the sockets that hear its room, and may send to it. */
+	#speakers: Speaker[] = [];
 	#isRunning = false;
 
 	static async open(job: RequestsJob): Promise<Requests> {
 		const load = new Requests(job);
-		load.#listeners = await openAll(job.seats.slice(0, job.listeners), (seat) =>
-			load.#listen(seat),
+		load.#speakers = await openAll(job.seats.slice(0, job.listeners), (seat, index) =>
+			load.#listen(seat, index),
 		);
 		const indices = Array.from({ length: job.clients }, (_, index) => index);
 		load.#askers = await openAll(indices, async (index) => {
@@ -54,13 +46,20 @@ export class Requests implements Load {
 	}
 
 	/** A socket that is to hear every message of its room once and in order. */
-	async #listen({ api_key, user_id, room_id }: Seat): Promise<ChatSocket> {
+	async #listen({ api_key, user_id, room_id }: Seat, index: number): Promise<Speaker> {
 		const { endpoint, socket_path } = this.job;
 		const path = socket_path.endsWith('=') ? socket_path + room_id : socket_path;
 		const seat = { user_id, room_id, path };
 		const socket = await ChatSocket.open({ ...endpoint, api_key }, seat, this.problems);
-		socket.onMessage = () => void this.outstanding--;
-		return socket;
+		socket.onMessage = () => this.#settle();
+		return new Speaker(this, socket, { seat: index, room_id });
+	}
+
+	/** The socket of a seat below `job.listeners`. */
+	speaker(seat: number): Speaker {
+		const speaker = this.#speakers[seat];
+		if (speaker === undefined) throw new Error('no socket for this seat');
+		return speaker;
 	}
 
 	start(): void {
@@ -80,9 +79,13 @@ export class Requests implements Load {
 	/** An answer has arrived; true when its client shall ask again. */
 	finish(): boolean {
 		this.done++;
+		this.#settle();
+		return this.#isRunning;
+	}
+
+	#settle(): void {
 		this.outstanding--;
 		if (!this.#isRunning && this.outstanding === 0) this.#requireNoGap();
-		return this.#isRunning;
 	}
 
 	/** The highest seq that was answered to a send of this seat; 0 before the first. */
@@ -112,7 +115,7 @@ export class Requests implements Load {
 
 	close(): void {
 		for (const asker of this.#askers) asker.close();
-		for (const listener of this.#listeners) listener.close();
+		for (const speaker of this.#speakers) speaker.close();
 	}
 
 	#requireNoGap(): void {
@@ -126,146 +129,4 @@ interface SentSeqs {
 	low: number;
 	high: number;
 	readonly seqs: Set<number>;
-}
-
-const SEQ_MARKER = '"seq":';
-/** Of one answer in so many, every item is counted. */
-const FULL_CHECK_EVERY = 50;
-
-class Asker {
-	readonly #load: Requests;
-	readonly #connection: Connection;
-	readonly #seq = new Finder(SEQ_MARKER);
-	readonly #content = new Finder('"content":"');
-	readonly #run = crypto.randomUUID().slice(0, 8);
-	#random: number;
-	#number: number;
-	#asked = 0;
-	#ask: Exclude<Ask, 'mixed'> | 'recent' = 'send';
-	#seat = 0;
-	#after = 0;
-	/** Of the sends that were answered when a page was asked for. */
-	#highest = 0;
-	#sentAt = 0;
-
-	constructor(load: Requests, connection: Connection, index: number) {
-		this.#load = load;
-		this.#connection = connection;
-		this.#random = index + 1;
-		this.#number = index * 1e9;
-		const reader = new ResponseReader((status, bytes, start, end) =>
-			this.#receive(status, bytes, start, end),
-		);
-		connection.onData = (chunk) => reader.push(chunk);
-		connection.onLost = (reason) => load.problems.add(reason);
-	}
-
-	ask(): void {
-		const { seats } = this.#load.job;
-		this.#seat = this.#below(seats.length);
-		const seat = seats[this.#seat];
-		if (seat === undefined) throw new Error('no seats');
-		const { ask } = this.#load.job;
-		// Two sends for each page.
-		this.#ask = ask !== 'mixed' ? ask : this.#below(3) === 0 ? 'recent' : 'send';
-		const request = Buffer.from(this.#requestOf(seat));
-		this.#asked++;
-		this.#load.begin(this.#seat, this.#isSend);
-		this.#sentAt = performance.now();
-		this.#connection.write(request);
-	}
-
-	close(): void {
-		this.#connection.close();
-	}
-
-	get #isSend(): boolean {
-		return this.#ask === 'send' || this.#ask === 'send_once';
-	}
-
-	/** Numerical Recipes' linear congruential generator: the same choices in every round and size. */
-	#below(count: number): number {
-		this.#random = (Math.imul(this.#random, 1664525) + 1013904223) >>> 0;
-		return Math.floor((this.#random / 2 ** 32) * count);
-	}
-
-	#requestOf(seat: Seat): string {
-		const room = `/rooms/${seat.room_id}`;
-		const endpoint = { ...this.#load.job.endpoint, api_key: seat.api_key };
-		const credentials = credentialLines(endpoint, seat.user_id);
-		const get = (target: string) => `GET ${target} HTTP/1.1\r\n${credentials}\r\n`;
-		switch (this.#ask) {
-			case 'history':
-				this.#after = this.#below(seat.stored - HISTORY_PAGE + 1);
-				return get(`${room}/messages?limit=${HISTORY_PAGE}&after_seq=${this.#after}`);
-			case 'recent':
-				this.#highest = this.#load.highest(this.#seat);
-				this.#after = Math.max(0, this.#highest - HISTORY_PAGE);
-				return get(`${room}/messages?limit=${HISTORY_PAGE}&after_seq=${this.#after}`);
-			case 'rooms':
-				return get(`/rooms?limit=${ROOMS_PAGE}`);
-			case 'members':
-				return get(`${room}/members?limit=${MEMBERS_PAGE}`);
-			default: {
-				const content =
-					(++this.#number).toString().padStart(CONTENT_DIGITS, '0') + CONTENT.slice(CONTENT_DIGITS);
-				const once =
-					this.#ask === 'send_once' ? { client_msg_id: `${this.#run}-${this.#number}` } : {};
-				const body = JSON.stringify({ content, ...once });
-				return (
-					`POST ${room}/messages HTTP/1.1\r\n` +
-					credentials +
-					`Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-				);
-			}
-		}
-	}
-
-	#receive(status: number, bytes: Buffer, start: number, end: number): void {
-		const { problems, latencies } = this.#load;
-		latencies.add(performance.now() - this.#sentAt);
-		const isSend = this.#isSend;
-		if (status !== (isSend ? 201 : 200)) {
-			// Without the request id: the same mistake is told once.
-			const { error } = JSON.parse(bytes.toString('utf8', start, end));
-			problems.add(`status ${status} ${error?.code}: ${error?.message}`);
-			this.#load.outstanding--;
-			return;
-		}
-		if (isSend) this.#checkSend(bytes, start, end);
-		else this.#checkPage(bytes, start, end);
-		if (this.#load.finish()) this.ask();
-	}
-
-	#checkSend(bytes: Buffer, start: number, end: number): void {
-		const content = this.#content.after(bytes, start, end);
-		if (content === -1 || numberAt(bytes, content) !== this.#number) {
-			this.#load.problems.add('an answer belongs to another request');
-		}
-		this.#load.sent(this.#seat, numberAt(bytes, this.#seq.after(bytes, start, end)));
-	}
-
-	#checkPage(bytes: Buffer, start: number, end: number): void {
-		const ask = this.#ask;
-		if (ask === 'history' || ask === 'recent') {
-			const first = this.#seq.after(bytes, start, end);
-			const last = bytes.lastIndexOf(SEQ_MARKER, end) + SEQ_MARKER.length;
-			const isPage =
-				ask === 'history'
-					? numberAt(bytes, last) === this.#after + HISTORY_PAGE
-					: this.#highest === 0 || numberAt(bytes, last) >= this.#highest;
-			const isBegin =
-				first === -1 ? this.#highest === 0 : numberAt(bytes, first) === this.#after + 1;
-			if (!isPage || !isBegin) this.#load.problems.add('a page begins or ends at the wrong seq');
-			if (ask === 'recent') return;
-		}
-		if (this.#asked % FULL_CHECK_EVERY !== 1) return;
-		const page = JSON.parse(bytes.toString('utf8', start, end));
-		const { length } =
-			ask === 'history' ? page.messages : ask === 'rooms' ? page.rooms : page.members;
-		const expected = { history: HISTORY_PAGE, rooms: ROOMS_PAGE, members: MEMBERS_PAGE };
-		if (length !== expected[ask as keyof typeof expected]) {
-			this.#load.problems.add(`a page of ${length} items`);
-		}
-	}
 }

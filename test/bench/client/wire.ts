@@ -3,6 +3,8 @@
  * client must cost less than the server it measures, so it looks at few bytes and copies none.
  */
 
+import { credentialLines, type Endpoint, type SocketSeat } from './load.ts';
+
 const ZERO = 0x30;
 
 const at = (bytes: Uint8Array, index: number): number => bytes[index] ?? 0;
@@ -94,6 +96,14 @@ export class ResponseReader {
 		this.#rest = start === bytes.length ? undefined : bytes.subarray(start);
 	}
 }
+
+/** The upgrade of a socket of this seat. The server checks no key twice, so one will do for all. */
+export const upgradeRequest = (endpoint: Endpoint, { path, user_id }: SocketSeat): Buffer =>
+	Buffer.from(
+		`GET ${path} HTTP/1.1\r\n${credentialLines(endpoint, user_id)}` +
+			'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+			'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+	);
 
 export const OPCODE_TEXT = 1;
 export const OPCODE_CLOSE = 8;
