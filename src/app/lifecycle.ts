@@ -39,6 +39,6 @@ export async function stopServer(
 	await writer.drain();
 	await server.stop(true);
 	await metricsServer?.stop(true);
-	close();
+	await close();
 	log.info({}, 'Stopped');
 }

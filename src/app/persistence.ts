@@ -7,10 +7,14 @@ import type { Generations } from '../core/generations.ts';
 import type { TenantNo } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
+import type { Publication } from '../db/change.ts';
 import { openDatabase } from '../db/client.ts';
 import { createDiskGuard, measureDisk } from '../db/disk-guard.ts';
 import { createEventLog, type LogHead } from '../db/event-log.ts';
-import { createWriter, type Publication } from '../db/writer.ts';
+import { createLogFolder } from '../db/log-folder.ts';
+import { createLogSync, relaxedSync } from '../db/log-sync.ts';
+import { openReader } from '../db/read-connection.ts';
+import { createWriter } from '../db/writer.ts';
 import { createKeysStore } from '../features/keys/store.ts';
 import { createMembersStore } from '../features/members/store.ts';
 import { messageCreated } from '../features/messages/schema.ts';
@@ -72,9 +76,14 @@ export function createPersistence(deps: PersistenceDeps) {
 		measure: measureDisk,
 		fold: () => writer.foldLog(),
 	});
+	const reader = openReader(path);
+	const folder = createLogFolder(path);
 	const writer = createWriter({
-		open: () => openDatabase(path, 'write', settings.DURABILITY),
+		open: () => openDatabase(path, 'write', 'normal'),
 		bind: bindStores,
+		reader,
+		logSync: settings.DURABILITY === 'full' ? createLogSync(path, clock) : relaxedSync,
+		folder,
 		clock,
 		generations,
 		apply,
@@ -84,16 +93,15 @@ export function createPersistence(deps: PersistenceDeps) {
 		disk,
 		queueMax: settings.WRITER_QUEUE_MAX,
 	});
-	const readDb = openDatabase(path, 'read');
-	const readLog = createEventLog(readDb);
+	const readLog = createEventLog(reader.db);
 
 	return {
 		writer,
 		disk,
-		/** Sees what is committed, and nothing else. */
-		read: bindStores(readDb),
+		/** Sees what is on disk, and nothing else. */
+		read: bindStores(reader.db),
 
-		/** The end of a tenant's log. Commits publish in the same turn, so it is the published end too. */
+		/** The end of a tenant's log. What reads see and what is published move in the same turn. */
 		headOf(tenant: TenantNo): LogHead {
 			const head = readLog.findHead(tenant);
 			assert(head !== undefined, 'every tenant has a log head');
@@ -101,10 +109,11 @@ export function createPersistence(deps: PersistenceDeps) {
 		},
 
 		/** After the last request: puts the file in order and lets go of it. */
-		close(): void {
+		async close(): Promise<void> {
 			disk.stop();
-			readDb.close();
+			await folder.close();
 			writer.close();
+			reader.close();
 		},
 	};
 }

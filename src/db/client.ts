@@ -16,14 +16,14 @@ const PRAGMAS = {
 } as const;
 
 /**
- * What an answer to a write means. `full`: a commit returns after the fsync that covers it. `relaxed`: it
- * is left to the system when the disk has it; the end of the process loses nothing, a loss of power may.
+ * When a commit returns. `full`: after the sync that covers it. `normal`: before it; the caller syncs the
+ * log, or does without.
  *
  * @see https://sqlite.org/pragma.html#pragma_synchronous
  */
-export type Durability = 'full' | 'relaxed';
+type Synchronous = 'full' | 'normal';
 
-const SYNCHRONOUS: Readonly<Record<Durability, number>> = { full: 2, relaxed: 1 };
+const SYNCHRONOUS: Readonly<Record<Synchronous, number>> = { full: 2, normal: 1 };
 
 /**
  * Opens the database file with every setting made and read back.
@@ -33,11 +33,11 @@ const SYNCHRONOUS: Readonly<Record<Durability, number>> = { full: 2, relaxed: 1 
 export function openDatabase(
 	path: string,
 	mode: 'write' | 'read',
-	durability: Durability = 'full',
+	synchronous: Synchronous = 'full',
 ): Database {
 	const db = new Database(path, { readwrite: true, create: mode === 'write', strict: true });
 	try {
-		const pragmas = { ...PRAGMAS, synchronous: SYNCHRONOUS[durability] };
+		const pragmas = { ...PRAGMAS, synchronous: SYNCHRONOUS[synchronous] };
 		for (const [name, value] of Object.entries(pragmas)) {
 			db.run(`PRAGMA ${name} = ${value}`);
 			const row = db.query<Record<string, unknown>, []>(`PRAGMA ${name}`).get();

@@ -6,6 +6,9 @@ export type WriteConnection<Tx> = ReturnType<typeof connect<Tx>>;
 /** The writer's connection, with the stores bound to it and its own statements prepared. */
 export function connect<Tx>({ open, bind }: { open(): Database; bind(db: Database): Tx }) {
 	const db = open();
+	// When, and on which thread, is the writer's to say.
+	db.run('PRAGMA wal_autocheckpoint = 0');
+	const logSize = db.query<{ log: number }, []>('PRAGMA wal_checkpoint(NOOP)');
 	return {
 		db,
 		tx: bind(db),
@@ -15,6 +18,8 @@ export function connect<Tx>({ open, bind }: { open(): Database; bind(db: Databas
 		savepoint: db.query('SAVEPOINT change'),
 		release: db.query('RELEASE change'),
 		undo: db.query('ROLLBACK TO change'),
+		/** Of the log, folded or not; 0 when it begins anew with the next commit. */
+		logPages: () => Math.max(0, logSize.get()?.log ?? 0),
 		foldLog: () => foldLog(db),
 	};
 }

@@ -1,82 +1,53 @@
 /**
  * The only way to write. Gathers the changes that are waiting, runs them one after the other in
- * one transaction, fsyncs once, and only then lets the world know: change by change its effects,
+ * one transaction, syncs once, and only then lets the world know: change by change its effects,
  * its publications, its answer.
  *
  * Called by: every use-case that writes. Concurrency: one batch at a time; a batch runs within one
- * turn of the event loop, so nothing else sees its middle. Lifecycle: `close` once, after `drain`.
+ * turn of the event loop, so nothing else sees its middle, and the loop goes on while it is synced.
+ * Lifecycle: `close` once, after `drain`.
  *
  * Tenants take turns, a batch is bounded in changes and milliseconds, and so is the queue.
  *
- * Must never: answer before the COMMIT that covers the answer, refusals included (what they saw
- * may be another change of the batch); run two transactions at once; retry a failed COMMIT, for
- * after a failed fsync nobody knows what the disk holds.
+ * Must never: answer before the sync that covers the answer, refusals included (what they saw
+ * may be another change of the batch), or let a read see it before; run two transactions at once; retry
+ * a failed COMMIT or sync, for nobody knows what the disk holds then.
  *
  * @see docs/adr/0003-one-writer-with-group-commit.md
+ * @see docs/adr/0007-syncs-off-the-main-thread.md
  */
 import type { Database } from 'bun:sqlite';
 import type { Clock } from '../core/clock.ts';
-import { encodeCursor } from '../core/cursor.ts';
 import type { Effect } from '../core/effect.ts';
 import { AppError, assert } from '../core/errors.ts';
-import type { LiveFrame, PendingEvent, Stream } from '../core/event.ts';
-import type { Generations, Stamp } from '../core/generations.ts';
-import type { TenantId, TenantNo } from '../core/ids.ts';
+import type { Generations } from '../core/generations.ts';
+import type { TenantNo } from '../core/ids.ts';
+import type { Change, Publication, Scope } from './change.ts';
+import { codeOf, createChangeRunner, type Ran } from './change-runner.ts';
 import type { DiskGuard } from './disk-guard.ts';
-import type { EventLog } from './event-log.ts';
 import { createFairQueue } from './fair-queue.ts';
-import { createLogHeads, type LogHeads, type Place } from './log-heads.ts';
+import { createFolding } from './folding.ts';
+import type { LogFolder } from './log-folder.ts';
+import { createLogHeads } from './log-heads.ts';
+import type { LogSync } from './log-sync.ts';
+import type { Reader } from './read-connection.ts';
 import { connect, type Folded, type WriteConnection } from './write-connection.ts';
-
-export type { Place } from './log-heads.ts';
-
-/** Whose change it is. */
-export interface Scope {
-	tenant: TenantNo;
-	tenant_id: TenantId;
-	/** Of the caller. Absent for the operator and for our own work. */
-	stamp?: Stamp;
-}
-
-/** The operator's own changes, and those that make a tenant: they have no log and no events. */
-export const CONTROL_PLANE: Scope = { tenant: 0 as TenantNo, tenant_id: '' as TenantId };
-
-export interface Outcome<Value> {
-	value: Value;
-	events?: readonly PendingEvent[];
-	/** Told to who listens now, and to nobody later: these are in no log. */
-	live?: readonly LiveFrame[];
-	effects?: readonly Effect[];
-}
-
-/**
- * What to write, as a function of the stores. It touches nothing but `tx`, waits for nothing but
- * `tx`, and may be run again: ids and times are handed in from outside. What it throws undoes only
- * itself.
- */
-export type Change<Tx, Value> = (tx: Tx, place: Place) => Outcome<Value> | Promise<Outcome<Value>>;
-
-/** What subscribers of some streams are sent after a commit. */
-export interface Publication {
-	tenant_id: TenantId;
-	/** The event's type and cursor; null for what the log does not hold. */
-	type: string | null;
-	cursor: number | null;
-	streams: readonly Stream[];
-	frame: string;
-}
 
 export interface WriterOptions<Tx> {
 	open(): Database;
 	/** The features' stores, bound to the connection that writes. */
 	bind(db: Database): Tx;
+	/** What clients are shown is read here. */
+	reader: Pick<Reader, 'advance' | 'release'>;
+	logSync: LogSync;
+	folder: LogFolder;
 	clock: Clock;
 	generations: Generations;
 	/** Applies one change's effects. Must not throw and must not wait. */
 	apply(effects: readonly Effect[], moment: 'before' | 'after'): void;
 	/** Publishes one frame. Must not throw and must not wait. */
 	publish(publication: Publication): void;
-	/** A COMMIT failed, or the file is damaged: what is on disk is unknown, the process must end. */
+	/** A COMMIT or sync failed, or the file is damaged: what is on disk is unknown, the process must end. */
 	onFatal(error: unknown): void;
 	/** A change that waited for something else than its stores, or threw what is no AppError. */
 	onDefect(error: unknown): void;
@@ -101,7 +72,7 @@ export interface Writer<Tx> {
 	close(): void;
 	/** Since the start, for `/metrics`. */
 	readonly counters: { commits: number; changes: number; queued: number };
-	/** False once a COMMIT failed or the writer is closed. */
+	/** False once a COMMIT or sync failed or the writer is closed. */
 	readonly isWritable: boolean;
 }
 
@@ -112,38 +83,41 @@ interface Entry<Tx> {
 	reject(error: unknown): void;
 }
 
-type Settled =
-	| { outcome: Outcome<unknown>; publications: readonly Publication[] }
-	| { error: unknown };
-
 interface Batch<Tx> {
 	connection: WriteConnection<Tx>;
 	entries: Entry<Tx>[];
-	settled: Settled[];
+	settled: Ran[];
+	isCommitted: boolean;
 }
 
 const BATCH_CHANGES_MAX = 1024;
 /** Longer, and sockets of other tenants would feel it; a thousand sends need about a third. */
 const BATCH_MS_MAX = 25;
-/** SQLite may have rolled the whole transaction back on these. @see https://sqlite.org/lang_transaction.html */
-const ROLLS_BACK = /^SQLITE_(FULL|IOERR|NOMEM|CORRUPT|NOTADB|INTERRUPT)/;
 const IS_FATAL = /^SQLITE_(CORRUPT|NOTADB)/;
 
 const noRoom = () =>
 	new AppError('INSUFFICIENT_STORAGE', 'The disk is full: nothing is written until there is room');
 
-const codeOf = (error: unknown): string => String((error as { code?: unknown } | null)?.code ?? '');
-
 export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
-	const { clock, generations, disk, queueMax } = options;
+	const { clock, disk, queueMax } = options;
 	const queue = createFairQueue<TenantNo, Entry<Tx>>();
 	const counters = { commits: 0, changes: 0, queued: 0 };
+	const runChange = createChangeRunner<Tx>(options);
 	let connection = connect(options);
 	let batch: Batch<Tx> | undefined;
 	let isScheduled = false;
 	let state: 'open' | 'closed' | 'failed' = 'open';
 	let recentMsPerChange = 0.05;
 	let idleWaiters: (() => void)[] = [];
+	const folding = createFolding({
+		folder: options.folder,
+		logPages: () => connection.logPages(),
+		isBatchRunning: () => batch !== undefined,
+		advance: options.reader.advance,
+		onEnd: goOn,
+		onDefect: options.onDefect,
+	});
+	const isIdle = () => queue.size === 0 && batch === undefined && folding.state === 'idle';
 
 	function commit<Value>(scope: Scope, change: Change<Tx, Value>): Promise<Value> {
 		if (state !== 'open') {
@@ -171,17 +145,17 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	/** At the end of the event loop's turn: a microtask would find a batch of one. */
 	function schedule(): void {
 		counters.queued = queue.size;
-		if (isScheduled || batch !== undefined || queue.size === 0) return;
+		if (isScheduled || batch !== undefined || folding.state === 'held' || queue.size === 0) return;
 		isScheduled = true;
 		setImmediate(() => {
 			isScheduled = false;
-			void runBatch();
+			if (folding.state !== 'held') void runBatch();
 		});
 	}
 
 	async function runBatch(): Promise<void> {
 		const startedAt = clock.monotonic();
-		const mine: Batch<Tx> = { connection, entries: [], settled: [] };
+		const mine: Batch<Tx> = { connection, entries: [], settled: [], isCommitted: false };
 		batch = mine;
 		// Runs once the microtasks are drained. Whatever is still pending then waits for something else.
 		const watchdog = setImmediate(() => abandonStuck(mine));
@@ -192,7 +166,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 				const entry = queue.shift();
 				if (entry === undefined) break;
 				mine.entries.push(entry);
-				const settled = await runChange(entry, mine.connection, heads);
+				const settled = await runChange(entry.scope, entry.change, mine.connection, heads);
 				if (batch !== mine) return; // abandoned while the change was stuck
 				mine.settled.push(settled);
 				if (clock.monotonic() - startedAt > BATCH_MS_MAX) break;
@@ -207,10 +181,16 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		} catch (error) {
 			return finish(mine, watchdog, () => failCommit(mine, error));
 		}
-		counters.commits++;
-		counters.changes += mine.entries.length;
-		recentMsPerChange = (clock.monotonic() - startedAt) / mine.entries.length;
-		finish(mine, watchdog, () => announce(mine));
+		mine.isCommitted = true;
+		options.logSync.sync((error) => {
+			if (error !== undefined) return finish(mine, watchdog, () => failCommit(mine, error));
+			counters.commits++;
+			counters.changes += mine.entries.length;
+			recentMsPerChange = (clock.monotonic() - startedAt) / mine.entries.length;
+			options.reader.advance();
+			finish(mine, watchdog, () => announce(mine));
+		});
+		clearImmediate(watchdog);
 	}
 
 	function finish(mine: Batch<Tx>, watchdog: NodeJS.Immediate, conclude: () => void): void {
@@ -222,71 +202,15 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 
 	function leaveBatch(): void {
 		batch = undefined;
+		if (state === 'open') folding.onBatchEnd();
+		goOn();
+	}
+
+	function goOn(): void {
 		schedule();
-		if (queue.size === 0) {
-			for (const wake of idleWaiters) wake();
-			idleWaiters = [];
-		}
-	}
-
-	/**
-	 * One change within its savepoint. Throws only when the whole transaction is gone. The connection
-	 * is the batch's: an abandoned change that goes on after all must not reach the one in its place.
-	 */
-	async function runChange(
-		{ scope, change }: Entry<Tx>,
-		connection: WriteConnection<Tx>,
-		heads: LogHeads,
-	): Promise<Settled> {
-		if (scope.stamp !== undefined && !generations.isCurrent(scope.stamp)) {
-			return { error: new AppError('AUTHENTICATION_ERROR', 'Invalid API key') };
-		}
-		connection.savepoint.run();
-		try {
-			const place = heads.placeOf(scope.tenant);
-			const pending = change(connection.tx, place);
-			const outcome = pending instanceof Promise ? await pending : pending;
-			const publications = appendEvents(connection.log, scope, place, outcome.events);
-			heads.advance(scope.tenant, publications.length);
-			connection.release.run();
-			for (const { streams, frame } of outcome.live ?? []) {
-				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, streams, frame });
-			}
-			return { outcome, publications };
-		} catch (error) {
-			if (ROLLS_BACK.test(codeOf(error)) || !connection.db.inTransaction) throw error;
-			connection.undo.run();
-			connection.release.run();
-			if (!(error instanceof AppError)) options.onDefect(error);
-			return { error };
-		}
-	}
-
-	function appendEvents(
-		log: EventLog,
-		{ tenant, tenant_id }: Scope,
-		place: Place,
-		events: readonly PendingEvent[] = [],
-	): Publication[] {
-		const created_at = clock.now();
-		return events.map((event, index) => {
-			const cursor = place.cursor + index;
-			const data = JSON.stringify(event.data);
-			const isReference = event.ref !== undefined;
-			log.append({
-				tenant,
-				cursor,
-				stream: event.stream.key,
-				type: event.type,
-				ref: event.ref ?? null,
-				payload: isReference ? null : data,
-				created_at,
-			});
-			const head = `{"type":"${event.frame}","cursor":"${encodeCursor(place.epoch, cursor)}"`;
-			const frame = `${head},${data.slice(1)}`;
-			const streams = [event.stream, ...(event.also ?? [])];
-			return { tenant_id, type: event.type, cursor, streams, frame };
-		});
+		if (!isIdle()) return;
+		for (const wake of idleWaiters) wake();
+		idleWaiters = [];
 	}
 
 	/** The batch is on disk: everybody may know. In commit order, without a pause. */
@@ -370,15 +294,26 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		leaveBatch();
 	}
 
+	function foldLog(): Folded {
+		// What is committed and not synced must stay out of sight.
+		if (state !== 'open' || batch?.isCommitted === true) return 'part';
+		options.reader.release();
+		try {
+			return connection.foldLog();
+		} finally {
+			options.reader.advance();
+		}
+	}
+
 	return {
 		commit,
 		drain: () =>
-			queue.size === 0 && batch === undefined
-				? Promise.resolve()
-				: new Promise((resolve) => idleWaiters.push(resolve)),
-		foldLog: () => (state === 'open' ? connection.foldLog() : 'part'),
+			isIdle() ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve)),
+		foldLog,
 		close() {
 			state = 'closed';
+			options.logSync.close();
+			options.reader.release();
 			// Leaves one file behind, whole by itself. A reader in between makes it a smaller favour.
 			connection.foldLog();
 			connection.db.close();

@@ -14,6 +14,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -130,10 +131,21 @@ ssize_t write(int descriptor, const void *data, size_t length) {
 TRUNCATION(ftruncate)
 TRUNCATION(ftruncate64)
 
+/* The server syncs the log on a descriptor that the runtime opened without libc. */
+static int file_synced(int descriptor) {
+	char link[64], path[4097];
+	if (file(descriptor)) return file(descriptor);
+	snprintf(link, sizeof link, "/proc/self/fd/%d", descriptor);
+	ssize_t length = readlink(link, path, sizeof path - 1);
+	if (length < 0) return NONE;
+	path[length] = 0;
+	return which(path);
+}
+
 #define SYNCING(name)                                                                              \
 	int name(int descriptor) {                                                                 \
 		uint64_t before = traced_by_now();                                                 \
-		int result = REAL(name)(descriptor), of = file(descriptor);                        \
+		int result = REAL(name)(descriptor), of = file_synced(descriptor);                 \
 		if (of && result == 0) put(SYNC, of, before, NULL, 0);                             \
 		return result;                                                                     \
 	}

@@ -32,9 +32,19 @@ export const ANSWERS_BEFORE_COMMIT: readonly Patch[] = [
 	},
 ];
 
-/** Commits without a sync, as `synchronous=NORMAL` does. */
+/** Commits without a sync. */
 export const COMMITS_WITHOUT_SYNC: readonly Patch[] = [
-	{ file: 'src/db/client.ts', before: 'full: 2,', after: 'full: 1,' },
+	{
+		file: 'src/app/persistence.ts',
+		before: "settings.DURABILITY === 'full' ?",
+		after: "settings.DURABILITY !== 'full' ?",
+	},
+];
+
+/** Begins a sync, and tells everybody before it has ended. */
+export const ANSWERS_WHILE_IT_SYNCS: readonly Patch[] = [
+	{ file: 'src/db/log-sync.ts', before: 'if (!isInline) {', after: 'if (true) { done();' },
+	{ file: 'src/db/log-sync.ts', before: 'done(error ?? undefined);', after: '' },
 ];
 
 /**

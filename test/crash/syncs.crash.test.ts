@@ -1,6 +1,6 @@
 /**
  * An answer never precedes the sync that covers it, and one sync covers many answers: counted in
- * what the server asks of the operating system. Two controls must fail.
+ * what the server asks of the operating system. Three controls must fail.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -13,7 +13,12 @@ import { eventually } from '../helpers/wait.ts';
 import type { Message } from '../helpers/wire.ts';
 import { createHistory } from './history.ts';
 import { type Ground, prepare } from './load.ts';
-import { ANSWERS_BEFORE_COMMIT, COMMITS_WITHOUT_SYNC, sabotaged } from './sabotage.ts';
+import {
+	ANSWERS_BEFORE_COMMIT,
+	ANSWERS_WHILE_IT_SYNCS,
+	COMMITS_WITHOUT_SYNC,
+	sabotaged,
+} from './sabotage.ts';
 import { markerOf, readSyncs, STRACE, type Syncs } from './syncs.ts';
 import { report, startVictim, type Victim, type VictimOptions } from './victim.ts';
 
@@ -99,6 +104,7 @@ describe('what is written, synced and answered', () => {
 
 	for (const [what, patches] of [
 		['answers before the commit', ANSWERS_BEFORE_COMMIT],
+		['answers while the sync is under way', ANSWERS_WHILE_IT_SYNCS],
 		['commits without a sync', COMMITS_WITHOUT_SYNC],
 	] as const) {
 		test.skipIf(!canTrace)(

@@ -7,8 +7,9 @@ import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
 import { expandGrants } from '../../core/permissions.ts';
 import type { Random } from '../../core/random.ts';
+import type { Scope } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
-import type { Scope, Writer } from '../../db/writer.ts';
+import type { Writer } from '../../db/writer.ts';
 import type { createKey, listKeys, revokeKey } from './schema.ts';
 import type { KeyRow, KeysStore } from './store.ts';
 

@@ -6,8 +6,10 @@ import { eventOf, type PendingEvent, roomStream, userStream } from '../../core/e
 import type { RoomId, TenantId, TenantNo, UserId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
+import type { Outcome } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
-import type { Outcome, Place, Writer } from '../../db/writer.ts';
+import type { Place } from '../../db/log-heads.ts';
+import type { Writer } from '../../db/writer.ts';
 import {
 	type addMembers,
 	type listMembers,

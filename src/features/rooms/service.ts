@@ -10,9 +10,10 @@ import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { numberBefore, pageOf } from '../../core/page.ts';
 import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
+import type { Outcome } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
-import type { Outcome, Writer } from '../../db/writer.ts';
+import type { Writer } from '../../db/writer.ts';
 import {
 	type Access,
 	joinRoom,

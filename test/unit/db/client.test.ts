@@ -29,6 +29,12 @@ for (const mode of ['write', 'read'] as const) {
 	});
 }
 
+test('a connection may leave the sync to its caller', () => {
+	const db = openDatabase(join(tempFolder(), 'a.db'), 'write', 'normal');
+	expect(db.query('PRAGMA synchronous').values()).toEqual([[1]]);
+	db.close();
+});
+
 describe('a connection to read', () => {
 	test('cannot write', () => {
 		const path = join(tempFolder(), 'a.db');

@@ -2,13 +2,18 @@
 import type { Database } from 'bun:sqlite';
 import { afterEach } from 'bun:test';
 import { join } from 'node:path';
+import { systemClock } from '../../../src/core/clock.ts';
 import type { Effect } from '../../../src/core/effect.ts';
 import type { PendingEvent, Stream } from '../../../src/core/event.ts';
 import { createGenerations } from '../../../src/core/generations.ts';
 import type { TenantId, TenantNo } from '../../../src/core/ids.ts';
+import type { Scope } from '../../../src/db/change.ts';
 import { openDatabase } from '../../../src/db/client.ts';
+import { createLogFolder, type LogFolder } from '../../../src/db/log-folder.ts';
+import { createLogSync, type LogSync } from '../../../src/db/log-sync.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
-import { createWriter, type Scope } from '../../../src/db/writer.ts';
+import { openReader } from '../../../src/db/read-connection.ts';
+import { createWriter } from '../../../src/db/writer.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
 import { useTempFolders } from './temp-folder.ts';
 
@@ -25,17 +30,24 @@ export const bindNotes = (db: Database) => {
 	};
 };
 
+/** What is the real thing where it is not given. */
+interface Options {
+	queueMax?: number;
+	logSync?: LogSync;
+	folder?: LogFolder;
+}
+
 export interface Workbench extends ReturnType<typeof open> {}
 
 /** Opens workbenches, and closes them when the test is over. Called once per file. */
 export function useWorkbench() {
 	const tempFolder = useTempFolders();
 	const opened: Workbench[] = [];
-	afterEach(() => {
-		for (const bench of opened.splice(0)) bench.end();
+	afterEach(async () => {
+		for (const bench of opened.splice(0)) await bench.end();
 	});
-	return (options: { queueMax?: number } = {}): Workbench => {
-		const bench = open(tempFolder(), options.queueMax ?? 1000);
+	return (options: Options = {}): Workbench => {
+		const bench = open(tempFolder(), options);
 		opened.push(bench);
 		return bench;
 	};
@@ -49,7 +61,7 @@ const scopeOf = (tenant: number): Scope => ({
 export const ACME = scopeOf(1);
 export const GLOBEX = scopeOf(2);
 
-function open(folder: string, queueMax: number) {
+function open(folder: string, { queueMax = 1000, logSync, folder: logFolder }: Options) {
 	const path = join(folder, 'chatapi.db');
 	migrateDatabase(path, join(folder, 'backups'), 0);
 	const outside = openDatabase(path, 'write');
@@ -73,13 +85,18 @@ function open(folder: string, queueMax: number) {
 	const fatal: unknown[] = [];
 	/** The writer's connections, oldest first: an abandoned change costs it one. */
 	const connections: Database[] = [];
+	const reader = openReader(path);
+	const realFolder = createLogFolder(path);
 	const writer = createWriter({
 		open() {
-			const db = openDatabase(path, 'write');
+			const db = openDatabase(path, 'write', 'normal');
 			connections.push(db);
 			return db;
 		},
 		bind: bindNotes,
+		reader,
+		logSync: logSync ?? createLogSync(path, systemClock),
+		folder: logFolder ?? realFolder,
 		clock,
 		generations,
 		apply: (effects, moment) => {
@@ -119,9 +136,13 @@ function open(folder: string, queueMax: number) {
 			column(`SELECT cursor FROM events WHERE tenant = ${tenant} ORDER BY cursor`),
 		head: ({ tenant }: Scope): number | undefined =>
 			column<number>(`SELECT last_cursor FROM tenant_heads WHERE tenant = ${tenant}`)[0],
-		end(): void {
+		/** What clients would be shown. */
+		seen: (): unknown[] => reader.db.query('SELECT text FROM notes ORDER BY id').values().flat(),
+		async end(): Promise<void> {
 			outside.close();
+			await realFolder.close();
 			if (writer.isWritable) writer.close();
+			reader.close();
 		},
 	};
 }

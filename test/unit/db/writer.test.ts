@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { encodeCursor } from '../../../src/core/cursor.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import type { KeyId } from '../../../src/core/ids.ts';
-import { CONTROL_PLANE } from '../../../src/db/writer.ts';
+import { CONTROL_PLANE } from '../../../src/db/change.ts';
 import { ACME, effect, event, GLOBEX, rejectionOf, useWorkbench } from './workbench.ts';
 
 const openWorkbench = useWorkbench();

@@ -1,0 +1,94 @@
+import type { Clock } from '../core/clock.ts';
+import { encodeCursor } from '../core/cursor.ts';
+import { AppError } from '../core/errors.ts';
+import type { PendingEvent } from '../core/event.ts';
+import type { Generations } from '../core/generations.ts';
+import type { Change, Outcome, Publication, Scope } from './change.ts';
+import type { EventLog } from './event-log.ts';
+import type { LogHeads, Place } from './log-heads.ts';
+import type { WriteConnection } from './write-connection.ts';
+
+/** What became of a change that ran: nobody may know before its batch is on disk. */
+export type Ran =
+	| { outcome: Outcome<unknown>; publications: readonly Publication[] }
+	| { error: unknown };
+
+export interface ChangeRunnerOptions {
+	clock: Clock;
+	generations: Generations;
+	/** A change threw what is no AppError. */
+	onDefect(error: unknown): void;
+}
+
+/** SQLite may have rolled the whole transaction back on these. @see https://sqlite.org/lang_transaction.html */
+const ROLLS_BACK = /^SQLITE_(FULL|IOERR|NOMEM|CORRUPT|NOTADB|INTERRUPT)/;
+
+/** SQLite's name for what went wrong; empty for what is no error of SQLite. */
+export const codeOf = (error: unknown): string =>
+	String((error as { code?: unknown } | null)?.code ?? '');
+
+/**
+ * Runs one change within its savepoint, with its events. Throws only when the whole transaction is gone.
+ * The connection is the batch's: an abandoned change that goes on after all must not reach the one
+ * in its place.
+ */
+export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeRunnerOptions) {
+	async function runChange(
+		scope: Scope,
+		change: Change<Tx, unknown>,
+		connection: WriteConnection<Tx>,
+		heads: LogHeads,
+	): Promise<Ran> {
+		if (scope.stamp !== undefined && !generations.isCurrent(scope.stamp)) {
+			return { error: new AppError('AUTHENTICATION_ERROR', 'Invalid API key') };
+		}
+		connection.savepoint.run();
+		try {
+			const place = heads.placeOf(scope.tenant);
+			const pending = change(connection.tx, place);
+			const outcome = pending instanceof Promise ? await pending : pending;
+			const publications = appendEvents(connection.log, scope, place, outcome.events);
+			heads.advance(scope.tenant, publications.length);
+			connection.release.run();
+			for (const { streams, frame } of outcome.live ?? []) {
+				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, streams, frame });
+			}
+			return { outcome, publications };
+		} catch (error) {
+			if (ROLLS_BACK.test(codeOf(error)) || !connection.db.inTransaction) throw error;
+			connection.undo.run();
+			connection.release.run();
+			if (!(error instanceof AppError)) onDefect(error);
+			return { error };
+		}
+	}
+
+	function appendEvents(
+		log: EventLog,
+		{ tenant, tenant_id }: Scope,
+		place: Place,
+		events: readonly PendingEvent[] = [],
+	): Publication[] {
+		const created_at = clock.now();
+		return events.map((event, index) => {
+			const cursor = place.cursor + index;
+			const data = JSON.stringify(event.data);
+			const isReference = event.ref !== undefined;
+			log.append({
+				tenant,
+				cursor,
+				stream: event.stream.key,
+				type: event.type,
+				ref: event.ref ?? null,
+				payload: isReference ? null : data,
+				created_at,
+			});
+			const head = `{"type":"${event.frame}","cursor":"${encodeCursor(place.epoch, cursor)}"`;
+			const frame = `${head},${data.slice(1)}`;
+			const streams = [event.stream, ...(event.also ?? [])];
+			return { tenant_id, type: event.type, cursor, streams, frame };
+		});
+	}
+
+	return runChange;
+}
