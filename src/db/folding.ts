@@ -5,8 +5,6 @@ export interface FoldingOptions {
 	/** How long SQLite's log is now, folded pages included. */
 	logPages(): number;
 	isBatchRunning(): boolean;
-	/** Reads may go on to the latest moment: a reader that needs nothing of the log lets it begin again. */
-	advance(): void;
 	/** The fold is over: batches may run again. */
 	onEnd(): void;
 	onDefect(error: unknown): void;
@@ -52,7 +50,6 @@ export function createFolding(options: FoldingOptions): Folding {
 		state = 'held';
 		await fold();
 		foldedPages = options.logPages();
-		options.advance();
 		state = 'idle';
 		options.onEnd();
 	}

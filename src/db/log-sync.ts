@@ -8,18 +8,22 @@ export interface LogSync {
 	 * knows: perhaps at once, perhaps in a later turn of the event loop. One at a time.
 	 */
 	sync(done: (error?: unknown) => void): void;
+	/** Whether the next sync ends before the call returns. */
+	readonly isInline: boolean;
 	close(): void;
 }
 
 /**
- * A sync that takes less than this is made on the spot: another thread costs some 30 µs of CPU time a
- * sync. One that takes longer would hold up every socket.
+ * A sync that takes less than this is made on the spot: the way to another thread and back costs more. One
+ * that takes longer would hold up every socket.
  */
-const INLINE_MS_MAX = 0.5;
-/** So many syncs decide on where the next ones are made. */
-const WINDOW = 16;
-/** Fewer slow ones among them are hiccups. */
+const QUICK_MS = 0.5;
+/** So many slow ones of so many are no hiccups any more. */
 const SLOW_MAX = 4;
+const WINDOW = 16;
+/** How many are made on another thread before one is tried on the spot: more each time that was slow. */
+const AWAY_MIN = 16;
+const AWAY_MAX = 1024;
 
 /**
  * Syncs the write-ahead log of the database at `path`, with `fdatasync` on a descriptor of its own.
@@ -31,41 +35,51 @@ const SLOW_MAX = 4;
  */
 export function createLogSync(path: string, clock: Pick<Clock, 'monotonic'>): LogSync {
 	let descriptor: number | undefined;
-	// Nothing is known of this disk yet.
-	let isInline = false;
+	/** To be made on another thread. How long those take is not seen from here: the loop may be busy. */
+	let away = 0;
+	let nextAway = AWAY_MIN;
+	/** On the spot, since the last decision. */
 	let count = 0;
 	let slow = 0;
-	/**
-	 * Of a sync on another thread we learn when the event loop comes to it. So a slow one may have been
-	 * quick there, and a single quick one says what the disk can do.
-	 */
-	function measure(startedAt: number): void {
+	/** Nothing is known of the disk yet, or it was slow when last tried. */
+	let isTrial = true;
+
+	function judge(ms: number): void {
 		count++;
-		if (clock.monotonic() - startedAt >= INLINE_MS_MAX) slow++;
-		if (isInline ? slow < SLOW_MAX && count < WINDOW : count < WINDOW) return;
-		isInline = slow < (isInline ? SLOW_MAX : WINDOW);
+		if (ms >= QUICK_MS) slow++;
+		if (slow >= (isTrial ? 1 : SLOW_MAX)) {
+			away = nextAway;
+			nextAway = Math.min(nextAway * 2, AWAY_MAX);
+			isTrial = true;
+		} else {
+			isTrial = false;
+			if (count < WINDOW) return;
+			nextAway = AWAY_MIN;
+		}
 		count = 0;
 		slow = 0;
 	}
+
 	return {
 		sync(done) {
-			const startedAt = clock.monotonic();
 			try {
 				descriptor ??= openSync(`${path}-wal`, 'r');
-				if (!isInline) {
-					fdatasync(descriptor, (error) => {
-						measure(startedAt);
-						done(error ?? undefined);
-					});
+				if (away > 0) {
+					away--;
+					fdatasync(descriptor, (error) => done(error ?? undefined));
 					return;
 				}
+				const startedAt = clock.monotonic();
 				fdatasyncSync(descriptor);
+				judge(clock.monotonic() - startedAt);
 			} catch (error) {
 				done(error);
 				return;
 			}
-			measure(startedAt);
 			done();
+		},
+		get isInline() {
+			return away === 0;
 		},
 		close() {
 			if (descriptor !== undefined) closeSync(descriptor);
@@ -75,4 +89,4 @@ export function createLogSync(path: string, clock: Pick<Clock, 'monotonic'>): Lo
 }
 
 /** Leaves it to the system when the disk has what was committed. */
-export const relaxedSync: LogSync = { sync: (done) => done(), close() {} };
+export const relaxedSync: LogSync = { sync: (done) => done(), isInline: true, close() {} };

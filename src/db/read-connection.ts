@@ -1,7 +1,7 @@
 import { openDatabase } from './client.ts';
 
 /**
- * The connection that reads. It stays at one moment of the database until told to go on, so that no
+ * The connection that reads. While a commit is being synced it is held at the moment before it, so that no
  * read runs ahead of the sync: what a client was shown is never lost.
  */
 export function openReader(path: string) {
@@ -14,17 +14,15 @@ export function openReader(path: string) {
 		// An error may have ended the transaction already.
 		if (db.inTransaction) end.run();
 	}
-	function advance(): void {
-		release();
-		begin.run();
-		look.get();
-	}
-	advance();
 	return {
 		db,
-		/** Goes on to what is committed by now. */
-		advance,
-		/** Lets go of the moment, so that the log can be folded. Until `advance`, reads see what is committed. */
+		/** Stays at what is committed by now. */
+		hold(): void {
+			release();
+			begin.run();
+			look.get();
+		},
+		/** Sees what is committed, whenever it reads. */
 		release,
 		close(): void {
 			release();

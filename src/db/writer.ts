@@ -38,7 +38,7 @@ export interface WriterOptions<Tx> {
 	/** The features' stores, bound to the connection that writes. */
 	bind(db: Database): Tx;
 	/** What clients are shown is read here. */
-	reader: Pick<Reader, 'advance' | 'release'>;
+	reader: Pick<Reader, 'hold' | 'release'>;
 	logSync: LogSync;
 	folder: LogFolder;
 	clock: Clock;
@@ -113,7 +113,6 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		folder: options.folder,
 		logPages: () => connection.logPages(),
 		isBatchRunning: () => batch !== undefined,
-		advance: options.reader.advance,
 		onEnd: goOn,
 		onDefect: options.onDefect,
 	});
@@ -176,6 +175,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 			if (batch !== mine) return;
 			return finish(mine, watchdog, () => failBatch(mine, error));
 		}
+		if (!options.logSync.isInline) options.reader.hold();
 		try {
 			connection.commit.run();
 		} catch (error) {
@@ -187,7 +187,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 			counters.commits++;
 			counters.changes += mine.entries.length;
 			recentMsPerChange = (clock.monotonic() - startedAt) / mine.entries.length;
-			options.reader.advance();
+			options.reader.release();
 			finish(mine, watchdog, () => announce(mine));
 		});
 		clearImmediate(watchdog);
@@ -255,6 +255,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	 */
 	function failCommit(mine: Batch<Tx>, error: unknown): void {
 		if (codeOf(error) === 'SQLITE_FULL') {
+			options.reader.release();
 			failBatch(mine, error);
 			return;
 		}
@@ -294,26 +295,16 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		leaveBatch();
 	}
 
-	function foldLog(): Folded {
-		// What is committed and not synced must stay out of sight.
-		if (state !== 'open' || batch?.isCommitted === true) return 'part';
-		options.reader.release();
-		try {
-			return connection.foldLog();
-		} finally {
-			options.reader.advance();
-		}
-	}
-
 	return {
 		commit,
 		drain: () =>
 			isIdle() ? Promise.resolve() : new Promise((resolve) => idleWaiters.push(resolve)),
-		foldLog,
+		// What is committed and not synced must stay out of sight.
+		foldLog: () =>
+			state === 'open' && batch?.isCommitted !== true ? connection.foldLog() : 'part',
 		close() {
 			state = 'closed';
 			options.logSync.close();
-			options.reader.release();
 			// Leaves one file behind, whole by itself. A reader in between makes it a smaller favour.
 			connection.foldLog();
 			connection.db.close();

@@ -43,8 +43,12 @@ export const COMMITS_WITHOUT_SYNC: readonly Patch[] = [
 
 /** Begins a sync, and tells everybody before it has ended. */
 export const ANSWERS_WHILE_IT_SYNCS: readonly Patch[] = [
-	{ file: 'src/db/log-sync.ts', before: 'if (!isInline) {', after: 'if (true) { done();' },
-	{ file: 'src/db/log-sync.ts', before: 'done(error ?? undefined);', after: '' },
+	{ file: 'src/db/log-sync.ts', before: 'if (away > 0) {', after: 'if (true) {' },
+	{
+		file: 'src/db/log-sync.ts',
+		before: '(error) => done(error ?? undefined));',
+		after: '() => {}); done();',
+	},
 ];
 
 /**
