@@ -85,14 +85,16 @@ export function createMetrics({ connections, hub, clock, version }: MetricsDeps)
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Makes what counts an answer of either face. Children are kept: finding one hashes its labels. */
+/** What is known of one operation's answers. */
+interface Tally {
+	duration: Histogram.Internal<'operation'>;
+	/** By status. */
+	answers: Map<number, number>;
+}
+
+/** Makes what counts an answer of either face: numbers of our own, for a counter hashes its labels each time. */
 function createObserver(register: Registry) {
-	const answers = new Counter({
-		name: 'chatapi_operations_total',
-		help: 'Requests and frames answered, by operation and status',
-		labelNames: ['operation', 'status'],
-		registers: [register],
-	});
+	const tallies = new Map<string, Tally>();
 	const latency = new Histogram({
 		name: 'chatapi_operation_duration_seconds',
 		help: 'From a request or frame to its answer',
@@ -100,22 +102,26 @@ function createObserver(register: Registry) {
 		buckets: LATENCY_BUCKETS_S,
 		registers: [register],
 	});
-	const answerChildren = new Map<string, Counter.Internal>();
-	const latencyChildren = new Map<string, Histogram.Internal<'operation'>>();
+	new Counter({
+		name: 'chatapi_operations_total',
+		help: 'Requests and frames answered, by operation and status',
+		labelNames: ['operation', 'status'],
+		registers: [register],
+		collect() {
+			this.reset();
+			for (const [operation, { answers }] of tallies) {
+				for (const [status, count] of answers) this.inc({ operation, status }, count);
+			}
+		},
+	});
 
 	return function observe(operation: string, status: number, ms: number): void {
-		const key = `${operation} ${status}`;
-		let answer = answerChildren.get(key);
-		if (answer === undefined) {
-			answer = answers.labels({ operation, status });
-			answerChildren.set(key, answer);
+		let tally = tallies.get(operation);
+		if (tally === undefined) {
+			tally = { duration: latency.labels({ operation }), answers: new Map() };
+			tallies.set(operation, tally);
 		}
-		let duration = latencyChildren.get(operation);
-		if (duration === undefined) {
-			duration = latency.labels({ operation });
-			latencyChildren.set(operation, duration);
-		}
-		answer.inc();
-		duration.observe(ms / 1000);
+		tally.answers.set(status, (tally.answers.get(status) ?? 0) + 1);
+		tally.duration.observe(ms / 1000);
 	};
 }

@@ -85,7 +85,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			});
 			const head = `{"type":"${event.frame}","cursor":"${encodeCursor(place.epoch, cursor)}"`;
 			const frame = `${head},${data.slice(1)}`;
-			const streams = [event.stream, ...(event.also ?? [])];
+			const streams = event.also === undefined ? [event.stream] : [event.stream, ...event.also];
 			return { tenant_id, type: event.type, cursor, streams, frame };
 		});
 	}

@@ -10,17 +10,18 @@ export interface Answered {
 	tenant?: TenantCaller;
 }
 
-export type AnswerHeaders = (answered: Answered) => Record<string, string>;
+export type AnswerHeaders = (answered: Answered, contentType?: string) => Record<string, string>;
 
 /** Makes the headers that every answer has: the request's id and, for a tenant, what it has left. */
 export const createAnswerHeaders =
 	(authorizer: Authorizer, clock: Clock): AnswerHeaders =>
-	({ request_id, tenant }) => {
-		const headers = { 'X-Request-Id': request_id };
+	({ request_id, tenant }, contentType) => {
+		const headers: Record<string, string> = { 'X-Request-Id': request_id };
+		if (contentType !== undefined) headers['Content-Type'] = contentType;
 		if (tenant === undefined || tenant.rate === null) return headers;
 		const bucket = authorizer.bucketOf(tenant);
-		if (bucket === undefined) return headers;
-		return { ...headers, ...rateLimitHeaders(bucket, tenant.rate.per_second, clock.now()) };
+		if (bucket !== undefined) setRateLimit(headers, bucket, tenant.rate.per_second, clock.now());
+		return headers;
 	};
 
 /**
@@ -29,18 +30,17 @@ export const createAnswerHeaders =
  *
  * @see https://www.ietf.org/archive/id/draft-ietf-httpapi-ratelimit-headers-11.html
  */
-function rateLimitHeaders(
+function setRateLimit(
+	headers: Record<string, string>,
 	bucket: BucketState,
 	perSecond: number,
 	now: number,
-): Record<string, string> {
+): void {
 	const fullAfterS = Math.ceil(bucket.full_after_ms / 1000);
 	const windowS = Math.max(1, Math.ceil(bucket.limit / perSecond));
-	return {
-		'X-RateLimit-Limit': String(bucket.limit),
-		'X-RateLimit-Remaining': String(bucket.remaining),
-		'X-RateLimit-Reset': String(Math.ceil((now + bucket.full_after_ms) / 1000)),
-		RateLimit: `"requests";r=${bucket.remaining};t=${fullAfterS}`,
-		'RateLimit-Policy': `"requests";q=${bucket.limit};w=${windowS}`,
-	};
+	headers['X-RateLimit-Limit'] = String(bucket.limit);
+	headers['X-RateLimit-Remaining'] = String(bucket.remaining);
+	headers['X-RateLimit-Reset'] = String(Math.ceil((now + bucket.full_after_ms) / 1000));
+	headers.RateLimit = `"requests";r=${bucket.remaining};t=${fullAfterS}`;
+	headers['RateLimit-Policy'] = `"requests";q=${bucket.limit};w=${windowS}`;
 }

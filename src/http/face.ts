@@ -102,14 +102,13 @@ export function createFace(deps: FaceDeps) {
 			const fields = parse(input);
 			const other = await alternative?.instead(exchange.request);
 			if (other !== undefined) {
-				const headers = { 'Content-Type': other.type, ...deps.answerHeaders(exchange) };
-				return new Response(other.body, { headers });
+				return new Response(other.body, { headers: deps.answerHeaders(exchange, other.type) });
 			}
 			const output = await useCase(actor, fields);
 			check(output);
 			return new Response(JSON.stringify(output), {
 				status: statusOf(output),
-				headers: { 'Content-Type': 'application/json', ...deps.answerHeaders(exchange) },
+				headers: deps.answerHeaders(exchange, 'application/json'),
 			});
 		}
 
@@ -192,15 +191,15 @@ function createInputReader(method: Method, path: string, operation: Operation, b
 		request: Request,
 		params: Record<string, string>,
 	): Promise<Record<string, unknown>> {
-		const body = hasQuery ? {} : await readBody(request, bytesMax, mediaTypes);
+		const body = hasQuery ? undefined : await readBody(request, bytesMax, mediaTypes);
 		const query = readQuery(request.url);
-		const [misplaced] = hasQuery ? [] : Object.keys(query);
+		const misplaced = body === undefined ? undefined : Object.keys(query)[0];
 		if (misplaced !== undefined) {
 			throw new AppError('VALIDATION_ERROR', 'Unknown parameter', {
 				field: misplaced.slice(0, 128),
 			});
 		}
-		const input = { ...query, ...body };
+		const input = body ?? query;
 		for (const name of inPath) {
 			// Else a body could name another room than the path.
 			if (Object.hasOwn(input, name)) {

@@ -66,9 +66,9 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 			switch (appended.outcome) {
 				case 'stored': {
 					const { room, seq } = appended;
-					const { cursor: wireCursor, ...data } = shown(room_id, epoch, { ...row, seq, cursor });
+					const data = contentsOf(room_id, row, seq);
 					return {
-						value: { ...data, cursor: wireCursor },
+						value: { ...data, cursor: encodeCursor(epoch, cursor) },
 						events: [eventOf(messageCreated, roomStream({ room, room_id }), data, { ref: seq })],
 					};
 				}
@@ -127,14 +127,19 @@ function hashOf(content: string, meta: string | null): Uint8Array {
 
 /** A stored message as clients see it. Exported for rooms, which show their last one. */
 export const shown = (room_id: RoomId, epoch: string, row: MessageRow) => ({
+	...contentsOf(room_id, row, row.seq),
+	cursor: encodeCursor(epoch, row.cursor),
+});
+
+/** A message but for its cursor, which an event has of its own. */
+const contentsOf = (room_id: RoomId, row: Omit<MessageRow, 'seq' | 'cursor'>, seq: number) => ({
 	message_id: row.message_id,
 	room_id,
-	seq: row.seq,
+	seq,
 	kind: row.sender_id === '' ? ('system' as const) : ('user' as const),
 	sender_id: row.sender_id === '' ? null : (row.sender_id as UserId),
 	content: row.content,
 	meta: fromJsonColumn(row.meta),
 	client_msg_id: row.client_msg_id,
 	created_at: toTimestamp(row.created_at),
-	cursor: encodeCursor(epoch, row.cursor),
 });
