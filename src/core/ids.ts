@@ -30,14 +30,21 @@ export type Ids = <Kind extends keyof IdKinds>(kind: Kind) => IdKinds[Kind];
 
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 
+/** Longer than any prefix with its `_` and the 26 characters. */
+const text = Buffer.alloc(40);
+
 /**
- * The 26 characters of Crockford base32 of 16 bytes, most significant first, as TypeID writes them.
+ * The 26 characters of Crockford base32 of 16 bytes, most significant first, as TypeID writes them,
+ * behind what stands before them.
+ *
+ * Written as bytes: a string that grows by a character at a time is 26 strings until it is read, and
+ * an id is made for every request.
  *
  * @see https://github.com/jetify-com/typeid/tree/main/spec
  */
-export function encodeUuid(bytes: Uint8Array): string {
+export function encodeUuid(bytes: Uint8Array, before = ''): string {
+	let length = text.write(before, 'latin1');
 	// 26 × 5 bits hold 130: the first character carries only the three highest bits.
-	let text = '';
 	let buffer = 0;
 	let bits = 2;
 	for (let index = 0; index < 16; index++) {
@@ -45,15 +52,15 @@ export function encodeUuid(bytes: Uint8Array): string {
 		bits += 8;
 		while (bits >= 5) {
 			bits -= 5;
-			text += ALPHABET[(buffer >> bits) & 31];
+			text[length++] = ALPHABET.charCodeAt((buffer >> bits) & 31);
 		}
 		buffer &= (1 << bits) - 1;
 	}
-	return text;
+	return text.toString('latin1', 0, length);
 }
 
 /** Ids over a source of UUIDv7 bytes. */
 export function createIds(uuidv7: () => Uint8Array = () => Bun.randomUUIDv7('buffer')): Ids {
 	return <Kind extends keyof IdKinds>(kind: Kind) =>
-		`${kind}_${encodeUuid(uuidv7())}` as IdKinds[Kind];
+		encodeUuid(uuidv7(), `${kind}_`) as IdKinds[Kind];
 }

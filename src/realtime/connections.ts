@@ -6,10 +6,12 @@ export interface Connection {
 	readonly tenant_id: TenantId;
 	readonly user_id: UserId;
 	readonly key_id: KeyId;
+	/** Events are for it: its first frame is out, and nobody has closed it. */
+	readonly isLive: boolean;
 	subscribe(topic: string): void;
 	unsubscribe(topic: string): void;
-	/** Sends a frame now. */
-	send(frame: string): void;
+	/** Sends a frame now. > 0: bytes; -1: it waits, for the client lags; 0: it is lost. */
+	send(frame: string): number;
 	/** Sends a frame with the others of this turn of the event loop, in one write, in their order. */
 	sendSoon(frame: string): void;
 	close(code: number, reason: string): void;
@@ -21,61 +23,102 @@ export interface Connection {
 	countBadFrame(): void;
 }
 
-/** The open sockets of this process, by everything they are looked up by. */
+/** The open sockets of this process. Whoever walks over them may remove them. */
 export interface Connections {
+	/** Idempotent. */
 	add(connection: Connection): void;
 	/** Idempotent. */
 	remove(connection: Connection): void;
 	ofTenant(tenant_id: TenantId): Iterable<Connection>;
 	ofUser(tenant_id: TenantId, user_id: UserId): Iterable<Connection>;
-	ofKey(key_id: KeyId): Iterable<Connection>;
+	/** Looks at all of the tenant's: keys are revoked rarely, and an index would weigh on every socket. */
+	ofKey(tenant_id: TenantId, key_id: KeyId): Iterable<Connection>;
 	countOfTenant(tenant_id: TenantId): number;
 	countOfUser(tenant_id: TenantId, user_id: UserId): number;
 	all(): Iterable<Connection>;
 	readonly size: number;
 }
 
+/** A user's only socket, as with most of them, or all: a Set costs more than the socket in it. */
+type Sockets = Connection | Set<Connection>;
+
+interface Tenant {
+	readonly users: Map<UserId, Sockets>;
+	count: number;
+}
+
+const listOf = (sockets: Sockets | undefined): Iterable<Connection> => {
+	if (sockets === undefined) return [];
+	return sockets instanceof Set ? sockets : [sockets];
+};
+
+function* socketsOf(tenant: Tenant | undefined): Iterable<Connection> {
+	if (tenant === undefined) return;
+	for (const sockets of tenant.users.values()) yield* listOf(sockets);
+}
+
 export function createConnections(): Connections {
-	const all = new Set<Connection>();
-	const byTenant = new Map<string, Set<Connection>>();
-	const byUser = new Map<string, Set<Connection>>();
-	const byKey = new Map<string, Set<Connection>>();
+	const tenants = new Map<TenantId, Tenant>();
+	let size = 0;
 
-	const userKey = (tenant_id: TenantId, user_id: UserId) => `${tenant_id}/${user_id}`;
-	const indexesOf = (connection: Connection): [Map<string, Set<Connection>>, string][] => [
-		[byTenant, connection.tenant_id],
-		[byUser, userKey(connection.tenant_id, connection.user_id)],
-		[byKey, connection.key_id],
-	];
+	function tenantOf(tenant_id: TenantId): Tenant {
+		const known = tenants.get(tenant_id);
+		if (known !== undefined) return known;
+		const tenant: Tenant = { users: new Map(), count: 0 };
+		tenants.set(tenant_id, tenant);
+		return tenant;
+	}
 
-	// Copies: closing a connection removes it while a caller walks.
-	const copyOf = (set: Set<Connection> | undefined) => (set === undefined ? [] : [...set]);
+	const ofUser = (tenant_id: TenantId, user_id: UserId) =>
+		tenants.get(tenant_id)?.users.get(user_id);
 
 	return {
 		add(connection) {
-			all.add(connection);
-			for (const [index, key] of indexesOf(connection)) {
-				const set = index.get(key);
-				if (set === undefined) index.set(key, new Set([connection]));
-				else set.add(connection);
-			}
+			const { tenant_id, user_id } = connection;
+			const tenant = tenantOf(tenant_id);
+			const { users } = tenant;
+			const sockets = users.get(user_id);
+			if (sockets === undefined) users.set(user_id, connection);
+			else if (sockets === connection) return;
+			else if (!(sockets instanceof Set)) users.set(user_id, new Set([sockets, connection]));
+			else if (sockets.has(connection)) return;
+			else sockets.add(connection);
+			tenant.count++;
+			size++;
 		},
 		remove(connection) {
-			if (!all.delete(connection)) return;
-			for (const [index, key] of indexesOf(connection)) {
-				const set = index.get(key);
-				set?.delete(connection);
-				if (set?.size === 0) index.delete(key);
+			const { tenant_id, user_id } = connection;
+			const tenant = tenants.get(tenant_id);
+			const sockets = tenant?.users.get(user_id);
+			if (tenant === undefined || sockets === undefined) return;
+			if (sockets instanceof Set) {
+				if (!sockets.delete(connection)) return;
+				if (sockets.size === 0) tenant.users.delete(user_id);
+			} else {
+				if (sockets !== connection) return;
+				tenant.users.delete(user_id);
+			}
+			if (--tenant.count === 0) tenants.delete(tenant_id);
+			size--;
+		},
+		ofTenant: (tenant_id) => socketsOf(tenants.get(tenant_id)),
+		ofUser: (tenant_id, user_id) => listOf(ofUser(tenant_id, user_id)),
+		*ofKey(tenant_id, key_id) {
+			for (const connection of socketsOf(tenants.get(tenant_id))) {
+				if (connection.key_id === key_id) yield connection;
 			}
 		},
-		ofTenant: (tenant_id) => copyOf(byTenant.get(tenant_id)),
-		ofUser: (tenant_id, user_id) => copyOf(byUser.get(userKey(tenant_id, user_id))),
-		ofKey: (key_id) => copyOf(byKey.get(key_id)),
-		countOfTenant: (tenant_id) => byTenant.get(tenant_id)?.size ?? 0,
-		countOfUser: (tenant_id, user_id) => byUser.get(userKey(tenant_id, user_id))?.size ?? 0,
-		all: () => copyOf(all),
+		countOfTenant: (tenant_id) => tenants.get(tenant_id)?.count ?? 0,
+		countOfUser(tenant_id, user_id) {
+			const sockets = ofUser(tenant_id, user_id);
+			if (sockets === undefined) return 0;
+			return sockets instanceof Set ? sockets.size : 1;
+		},
+		*all() {
+			for (const tenant of tenants.values()) yield* socketsOf(tenant);
+		},
 		get size() {
-			return all.size;
+			return size;
 		},
 	};
 }

@@ -10,8 +10,8 @@
  */
 import type { Effect } from '../core/effect.ts';
 import type { Stream } from '../core/event.ts';
-import { roomTopic } from '../core/event.ts';
-import type { TenantId } from '../core/ids.ts';
+import { roomTopic, userStream } from '../core/event.ts';
+import type { TenantId, UserId } from '../core/ids.ts';
 import { CLOSE } from './close-codes.ts';
 import type { Connection, Connections } from './connections.ts';
 import { topicOf } from './topics.ts';
@@ -46,6 +46,12 @@ export interface HubCounters {
 /** Closed with a code while that still fits; the hard limit of 1 MiB is Bun's to enforce. */
 export const BACKLOG_BYTES_MAX = 256 * 1024;
 
+const USER_TOPIC = userStream('' as UserId).topic;
+
+/** The user whose stream it is; undefined for any other stream. */
+const userOf = ({ topic }: Stream): UserId | undefined =>
+	topic.startsWith(USER_TOPIC) ? (topic.slice(USER_TOPIC.length) as UserId) : undefined;
+
 export function createHub(connections: Connections): Hub {
 	const heads = new Map<TenantId, number>();
 	const counters: HubCounters = { deliveries: 0, drops: 0, slow_consumers: 0 };
@@ -56,6 +62,13 @@ export function createHub(connections: Connections): Hub {
 	function scheduleScan(tenant_id: TenantId): void {
 		if (lagging.size === 0) setImmediate(closeLaggards);
 		lagging.add(tenant_id);
+	}
+
+	/** Takes what a publication or a send has returned. */
+	function noteLag(tenant_id: TenantId, result: number): void {
+		if (result > 0) return;
+		if (result === 0) counters.drops++;
+		scheduleScan(tenant_id);
 	}
 
 	function closeLaggards(): void {
@@ -69,28 +82,39 @@ export function createHub(connections: Connections): Hub {
 		lagging.clear();
 	}
 
+	/**
+	 * Sends to each socket of the user: a native topic for each user would weigh on every socket.
+	 * Bun lets out what it holds for a socket before a send to it, so the order stays that of the calls.
+	 */
+	function sendToUser(tenant_id: TenantId, user_id: UserId, frame: string): void {
+		for (const connection of connections.ofUser(tenant_id, user_id)) {
+			if (!connection.isLive) continue;
+			counters.deliveries++;
+			noteLag(tenant_id, connection.send(frame));
+		}
+	}
+
 	function forUser(
 		effect: Extract<Effect, { name: 'member.joined' | 'member.left' }>,
 		act: (connection: Connection, topic: string) => void,
 	): void {
 		const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
 		for (const connection of connections.ofUser(effect.tenant_id, effect.user_id)) {
-			act(connection, topic);
+			if (connection.isLive) act(connection, topic);
 		}
 	}
 
 	return {
 		publish(tenant_id, cursor, stream, frame) {
 			if (cursor !== null) heads.set(tenant_id, cursor);
+			const user_id = userOf(stream);
+			if (user_id !== undefined) return sendToUser(tenant_id, user_id, frame);
 			if (transport === undefined) return;
 			const topic = topicOf(tenant_id, stream);
 			const subscribers = transport.subscriberCount(topic);
 			if (subscribers === 0) return;
 			counters.deliveries += subscribers;
-			const result = transport.publish(topic, frame);
-			if (result > 0) return;
-			if (result === 0) counters.drops++;
-			scheduleScan(tenant_id);
+			noteLag(tenant_id, transport.publish(topic, frame));
 		},
 		headOf: (tenant_id) => heads.get(tenant_id),
 		apply(effect) {
@@ -107,7 +131,7 @@ export function createHub(connections: Connections): Hub {
 					return;
 				}
 				case 'key.revoked':
-					for (const connection of connections.ofKey(effect.key_id)) {
+					for (const connection of connections.ofKey(effect.tenant_id, effect.key_id)) {
 						connection.close(CLOSE.credential_revoked, 'credential_revoked');
 					}
 			}

@@ -13,13 +13,13 @@ import { requireActor } from '../core/authorize.ts';
 import type { UserCaller } from '../core/caller.ts';
 import { encodeCursor } from '../core/cursor.ts';
 import { AppError, errorBodyOf } from '../core/errors.ts';
-import { roomTopic, userStream } from '../core/event.ts';
+import { roomTopic } from '../core/event.ts';
 import { type RoomId, type TenantNo, USER_ID, type UserId } from '../core/ids.ts';
 import type { Operation } from '../core/operation.ts';
 import type { LogHead } from '../db/event-log.ts';
 import type { Answered } from '../http/answer-headers.ts';
 import type { Answering } from '../http/answering.ts';
-import { userIdOf } from '../http/authentication.ts';
+import { type Credential, userIdOf } from '../http/authentication.ts';
 import { describeUpgrade } from '../http/openapi.ts';
 import { aliasesOf } from '../http/path-aliases.ts';
 import { requestIdOf } from '../http/request-id.ts';
@@ -68,20 +68,24 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export function createGateway(deps: GatewayDeps) {
 	const { authentication, authorizer, connections, clock, ids, log, limits, operation } = deps;
+	const limitsShown = {
+		frames_per_second: limits.frameRate?.per_second ?? 0,
+		subscriptions: limits.subscriptionsMax,
+		frame_bytes: limits.frameBytesMax,
+		content_bytes: limits.contentBytesMax,
+	};
 	let isDraining = false;
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
-	async function admit(request: Request, answered: Answered): Promise<Socket> {
-		const { headers } = request;
-		const address = () => deps.addressOf(request);
-		const { caller, profile, expires_at } = await authentication.tenant(headers, address);
-		answered.tenant = caller;
+	function admit(credential: Credential, request: Request): Socket {
+		const { caller, profile } = credential;
 		authorizer.authorize(caller, operation, operation.cost ?? 0);
-		requireOrigin(headers.get('Origin'), profile.allowed_origins ?? deps.allowedOrigins);
+		const origin = request.headers.get('Origin');
+		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
 		const user_id = requestedUser(request);
 		const user = requireActor({ ...caller, user_id }, operation) as UserCaller;
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
-		return new Socket(ids('conn'), user, expires_at, clock.monotonic);
+		return new Socket(ids('conn'), user.user_id, credential, clock.monotonic);
 	}
 
 	async function upgrade(request: Request, server: Server<Socket>): Promise<Response | undefined> {
@@ -89,7 +93,11 @@ export function createGateway(deps: GatewayDeps) {
 		const answered: Answered = { request_id: requestIdOf(request.headers, ids) };
 		let response: Response | undefined;
 		try {
-			const socket = await admit(request, answered);
+			const credential = await authentication.tenant(request.headers, () =>
+				deps.addressOf(request),
+			);
+			answered.tenant = credential.caller;
+			const socket = admit(credential, request);
 			const headers = deps.answerHeaders(answered);
 			if (!server.upgrade(request, { data: socket, headers })) {
 				throw new AppError('VALIDATION_ERROR', 'Expected a WebSocket upgrade', {
@@ -130,8 +138,9 @@ export function createGateway(deps: GatewayDeps) {
 
 	/** Closes the socket when its key ends. */
 	function expire(socket: Socket): void {
-		if (socket.expires_at === null) return;
-		const leftMs = socket.expires_at - clock.now();
+		const { expires_at } = socket.grant;
+		if (expires_at === null) return;
+		const leftMs = expires_at - clock.now();
 		if (leftMs <= 0) socket.end('credential_revoked');
 		else socket.expiry = setTimeout(() => expire(socket), Math.min(leftMs, TIMER_MS_MAX));
 	}
@@ -145,13 +154,12 @@ export function createGateway(deps: GatewayDeps) {
 		const { tenant_id, user_id } = caller;
 		const rooms = await deps.roomsOf(caller);
 		const { epoch, last_cursor } = deps.headOf(caller.tenant);
-		socket.subscribe(topicOf(tenant_id, userStream(user_id)));
 		let unread_count = 0;
 		for (const { room_id, unread } of rooms) {
 			socket.subscribe(topicOf(tenant_id, roomTopic(room_id)));
 			unread_count += unread;
 		}
-		socket.send(
+		socket.greet(
 			JSON.stringify({
 				type: 'connected',
 				connection_id: socket.connection_id,
@@ -160,12 +168,7 @@ export function createGateway(deps: GatewayDeps) {
 				resumed: false,
 				unread_count,
 				heartbeat_ms: (IDLE_TIMEOUT_S / 2) * 1000,
-				limits: {
-					frames_per_second: limits.frameRate?.per_second ?? 0,
-					subscriptions: limits.subscriptionsMax,
-					frame_bytes: limits.frameBytesMax,
-					content_bytes: limits.contentBytesMax,
-				},
+				limits: limitsShown,
 			}),
 		);
 	}
@@ -262,7 +265,9 @@ function requireOrigin(origin: string | null, allowed: readonly string[]): void 
 /** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
 function requestedUser(request: Request): UserId | null {
 	const inHeader = userIdOf(request.headers);
-	const query = new URLSearchParams(requestTarget(request.url).query);
+	const text = requestTarget(request.url).query;
+	if (text === '') return inHeader;
+	const query = new URLSearchParams(text);
 	for (const name of query.keys()) {
 		if (name === 'user_id') continue;
 		throw new AppError('VALIDATION_ERROR', 'Unknown parameter', { field: name.slice(0, 128) });

@@ -1,5 +1,5 @@
 import type { ServerWebSocket } from 'bun';
-import type { UserCaller } from '../core/caller.ts';
+import type { TenantCaller, UserCaller } from '../core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, UserId } from '../core/ids.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import { TokenBucket } from '../core/token-bucket.ts';
@@ -18,58 +18,85 @@ const BAD_FRAMES_PER_MINUTE: BucketRate = { per_second: 10 / 60, burst: 10 };
 const FLOOD_MS_MAX = 10_000;
 const FLOOD_PAUSE_MS = 1000;
 
-/** One open WebSocket. Made before the upgrade, with the caller it was granted to. */
+/** What a socket has only once it says something. */
+class Activity {
+	readonly topics = new Set<string>();
+	waiting: string[] | undefined;
+	frames: TokenBucket | undefined;
+	badFrames: TokenBucket | undefined;
+	floodedSince = 0;
+	refusedAt = Number.NEGATIVE_INFINITY;
+}
+
+/** The credential that a socket was opened with. One for all sockets of a key, as a rule. */
+export interface Grant {
+	readonly caller: TenantCaller;
+	/** When it ends, for the gateway to close the socket by. */
+	readonly expires_at: number | null;
+}
+
+/**
+ * One open WebSocket. Made before the upgrade, for the user that it was granted to.
+ *
+ * A server holds thousands, most of them idle: what not every socket needs is no field here.
+ */
 export class Socket implements Connection {
 	readonly connection_id: ConnectionId;
-	readonly caller: UserCaller;
-	/** When the credential ends, for the gateway to close the socket by. */
-	readonly expires_at: number | null;
+	readonly user_id: UserId;
+	readonly grant: Grant;
 	expiry: Timer | undefined;
+	#isLive = false;
 	#ws: ServerWebSocket<Socket> | undefined;
-	#waiting: string[] | undefined;
-	#topics: Set<string> | undefined;
-	#frames: TokenBucket | undefined;
-	#badFrames: TokenBucket | undefined;
-	#floodedSince = 0;
-	#refusedAt = Number.NEGATIVE_INFINITY;
+	#activity: Activity | undefined;
 	readonly #monotonic: () => number;
 
-	constructor(
-		connection_id: ConnectionId,
-		caller: UserCaller,
-		expires_at: number | null,
-		monotonic: () => number,
-	) {
+	constructor(connection_id: ConnectionId, user_id: UserId, grant: Grant, monotonic: () => number) {
 		this.connection_id = connection_id;
-		this.caller = caller;
-		this.expires_at = expires_at;
+		this.user_id = user_id;
+		this.grant = grant;
 		this.#monotonic = monotonic;
 	}
 
 	get tenant_id(): TenantId {
-		return this.caller.tenant_id;
-	}
-
-	get user_id(): UserId {
-		return this.caller.user_id;
+		return this.grant.caller.tenant_id;
 	}
 
 	get key_id(): KeyId {
-		return this.caller.key_id;
+		return this.grant.caller.key_id;
 	}
 
-	/** Made when first asked for: most sockets follow none, and there are many sockets. */
+	/** Made when asked for: kept, it would weigh as much as the socket. */
+	get caller(): UserCaller {
+		return { ...this.grant.caller, user_id: this.user_id };
+	}
+
+	get isLive(): boolean {
+		return this.#isLive;
+	}
+
+	get #active(): Activity {
+		this.#activity ??= new Activity();
+		return this.#activity;
+	}
+
 	get topics(): Set<string> {
-		this.#topics ??= new Set();
-		return this.#topics;
+		return this.#active.topics;
 	}
 
 	attach(ws: ServerWebSocket<Socket>): void {
 		this.#ws = ws;
 	}
 
+	/** Sends the first frame. Events come after it, never before. */
+	greet(frame: string): void {
+		if (this.#ws?.readyState !== WebSocket.OPEN) return;
+		this.#ws.send(frame);
+		this.#isLive = true;
+	}
+
 	/** From here on it is closed: nothing is sent any more. */
 	detach(): void {
+		this.#isLive = false;
 		this.#ws = undefined;
 		clearTimeout(this.expiry);
 	}
@@ -86,23 +113,26 @@ export class Socket implements Connection {
 		this.#ws?.unsubscribe(topic);
 	}
 
-	send(frame: string): void {
-		this.#ws?.send(frame);
+	send(frame: string): number {
+		return this.#ws?.send(frame) ?? 0;
 	}
 
 	/** A batch of the writer answers all its changes in one turn: a write each would cost more than they do. */
 	sendSoon(frame: string): void {
-		if (this.#waiting === undefined) {
-			this.#waiting = [];
+		const activity = this.#active;
+		if (activity.waiting === undefined) {
+			activity.waiting = [];
 			queueMicrotask(() => this.#flush());
 		}
-		this.#waiting.push(frame);
+		activity.waiting.push(frame);
 	}
 
 	#flush(): void {
-		const frames = this.#waiting ?? [];
+		const activity = this.#activity;
+		const frames = activity?.waiting;
+		if (activity === undefined || frames === undefined) return;
+		activity.waiting = undefined;
 		const ws = this.#ws;
-		this.#waiting = undefined;
 		ws?.cork(() => {
 			for (const frame of frames) ws.send(frame);
 		});
@@ -110,6 +140,7 @@ export class Socket implements Connection {
 
 	close(code: number, reason: string): void {
 		this.#flush();
+		this.#isLive = false;
 		this.#ws?.close(code, reason);
 	}
 
@@ -123,21 +154,23 @@ export class Socket implements Connection {
 	 */
 	takeFrame({ frameRate }: SocketLimits): number {
 		if (frameRate === null) return 0;
+		const activity = this.#active;
 		const now = this.#monotonic();
-		this.#frames ??= new TokenBucket(frameRate, now);
-		const waitMs = this.#frames.take(1, now);
+		activity.frames ??= new TokenBucket(frameRate, now);
+		const waitMs = activity.frames.take(1, now);
 		if (waitMs === 0) return 0;
-		if (now - this.#refusedAt > FLOOD_PAUSE_MS) this.#floodedSince = now;
-		this.#refusedAt = now;
-		if (now - this.#floodedSince >= FLOOD_MS_MAX) this.end('rate_limited');
+		if (now - activity.refusedAt > FLOOD_PAUSE_MS) activity.floodedSince = now;
+		activity.refusedAt = now;
+		if (now - activity.floodedSince >= FLOOD_MS_MAX) this.end('rate_limited');
 		return waitMs;
 	}
 
 	countBadFrame(): void {
+		const activity = this.#active;
 		const now = this.#monotonic();
-		this.#badFrames ??= new TokenBucket(BAD_FRAMES_PER_MINUTE, now);
-		this.#badFrames.take(1, now);
-		if (this.#badFrames.state(now).remaining === 0) this.end('bad_request');
+		activity.badFrames ??= new TokenBucket(BAD_FRAMES_PER_MINUTE, now);
+		activity.badFrames.take(1, now);
+		if (activity.badFrames.state(now).remaining === 0) this.end('bad_request');
 	}
 
 	/** Closes for a reason of the protocol. */

@@ -25,8 +25,13 @@ export interface FootprintPlan {
 	readonly sockets: number;
 }
 
+/**
+ * The runtime collects what connecting has left behind once it has had nothing to do for 10 to 20 s (seen on
+ * both servers): before that it is garbage that is weighed.
+ */
+const IDLE_MS = 25_000;
 /** Sockets that are opened before the count begins: the first ones also load code and grow the heap. */
-const WARM_SOCKETS = 500;
+const WARM_SOCKETS = 2_000;
 const MEMBERS_PER_ROOM = 1_000;
 
 /** Starts both targets in turn, and then weighs one after the other. */
@@ -48,9 +53,10 @@ export async function footprintsOf(
 	}
 	const weights: Record<'chatapi' | 'reference', Weight[]> = { chatapi: [], reference: [] };
 	for (let round = 0; round < plan.weighings; round++) {
-		for (const side of ['chatapi', 'reference'] as const) {
-			weights[side].push(await weightOf(targets[side], plan.sockets));
-		}
+		// Both at once: most of it is waiting, and nothing is timed.
+		const sides = ['chatapi', 'reference'] as const;
+		const weighed = await Promise.all(sides.map((side) => weightOf(targets[side], plan.sockets)));
+		for (const [index, side] of sides.entries()) weights[side].push(weighed[index] as Weight);
 		const [own, other] = [weights.chatapi.at(-1), weights.reference.at(-1)];
 		progress(
 			`${plan.sockets} idle sockets: round ${round + 1}/${plan.weighings} ${shown(own?.socket_kib ?? 0)} / ${shown(other?.socket_kib ?? 0)} KiB each`,
@@ -82,8 +88,10 @@ async function weightOf(target: Target, sockets: number): Promise<Weight> {
 		const open = (some: SocketSeat[]) =>
 			openDriver({ kind: 'idle', endpoint: server.endpoint, sockets: some });
 		drivers.push(await open(seats.slice(0, WARM_SOCKETS)));
+		await Bun.sleep(IDLE_MS);
 		const before = await settledMemory(pid);
 		drivers.push(await open(seats.slice(WARM_SOCKETS)));
+		await Bun.sleep(IDLE_MS);
 		const after = await settledMemory(pid);
 		return { idle_rss_mib, socket_kib: (after.anon_kb - before.anon_kb) / sockets };
 	} finally {

@@ -46,7 +46,7 @@ const FULL = {
 	warmup_ms: 500,
 	stored_messages: 100_000,
 	starts: 7,
-	weighings: 3,
+	weighings: 2,
 	churns: 12,
 };
 const QUICK = {

@@ -44,12 +44,13 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 		'Room ids are unique across tenants, and every caller of `find` has had the id accepted by a statement with a tenant before (`access`, `byPair`): the row is the same one.',
 	'src/features/rooms/store.ts nextNumber: without tenant = ?':
 		'All counters then rise together and the number told is that of the oldest tenant: still new to every tenant, and a room number stands nowhere on the wire.',
+	'src/realtime/topics.ts topicOf: a name without its tenant':
+		'Room ids are unique across tenants, a user is found within the tenant and not by a topic, and nothing is published yet to the topics that a tenant names.',
 };
 
 /** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */
 const NAMES: readonly { path: string; name: string }[] = [
 	{ path: 'src/realtime/topics.ts', name: 'topicOf' },
-	{ path: 'src/realtime/connections.ts', name: 'userKey' },
 ];
 const NAME_OF_TENANT = /(?<=`)\$\{tenant_id\}\/(?=\$\{)/;
 

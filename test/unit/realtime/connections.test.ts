@@ -1,24 +1,25 @@
 import { describe, expect, test } from 'bun:test';
-import type { UserCaller } from '../../../src/core/caller.ts';
+import type { TenantCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
-import { createConnections } from '../../../src/realtime/connections.ts';
+import { type Connections, createConnections } from '../../../src/realtime/connections.ts';
 import { Socket } from '../../../src/ws/socket.ts';
 
 let made = 0;
 
 /** A socket that was granted and is not open: enough to be looked up. */
 function socketOf(tenant_id: string, user_id: string, key_id: string): Socket {
-	const caller: UserCaller = {
+	const caller: TenantCaller = {
 		kind: 'tenant',
 		tenant: 1 as TenantNo,
 		tenant_id: tenant_id as TenantId,
 		key_id: key_id as KeyId,
-		user_id: user_id as UserId,
+		user_id: null,
 		permissions: new Set(),
 		rate: null,
 		stamp: { tenant_id, tenant: 0, key_id, key: 0 },
 	};
-	return new Socket(`conn_${made++}` as ConnectionId, caller, null, () => 0);
+	const id = `conn_${made++}` as ConnectionId;
+	return new Socket(id, user_id as UserId, { caller, expires_at: null }, () => 0);
 }
 
 const alice = 'alice' as UserId;
@@ -34,7 +35,8 @@ describe('connections', () => {
 
 		expect([...connections.ofTenant(tenant)]).toEqual([mine, colleague]);
 		expect([...connections.ofUser(tenant, alice)]).toEqual([mine]);
-		expect([...connections.ofKey('key_1' as KeyId)]).toEqual([mine, colleague]);
+		expect([...connections.ofKey(tenant, 'key_1' as KeyId)]).toEqual([mine, colleague]);
+		expect([...connections.ofKey(tenant, 'key_2' as KeyId)]).toEqual([]);
 		expect([...connections.all()]).toEqual([mine, colleague, stranger]);
 		expect([...connections.ofUser('tenant_3' as TenantId, alice)]).toEqual([]);
 	});
@@ -68,24 +70,68 @@ describe('connections', () => {
 
 		expect([...connections.ofTenant(tenant)]).toEqual([stays]);
 		expect([...connections.ofUser(tenant, alice)]).toEqual([stays]);
-		expect([...connections.ofKey('key_1' as KeyId)]).toEqual([stays]);
+		expect([...connections.ofKey(tenant, 'key_1' as KeyId)]).toEqual([stays]);
 		expect([connections.size, connections.countOfTenant(tenant)]).toEqual([1, 1]);
 	});
 
-	test('may be removed while somebody walks over them', () => {
+	test('of one user come and go: one, several, one, none', () => {
 		const connections = createConnections();
-		for (let index = 0; index < 10; index++)
-			connections.add(socketOf('tenant_1', 'alice', 'key_1'));
+		const [first, second] = [
+			socketOf('tenant_1', 'alice', 'key_1'),
+			socketOf('tenant_1', 'alice', 'key_2'),
+		];
+		const found = () => [...connections.ofUser(tenant, alice)];
+		const counted = () => [
+			connections.countOfUser(tenant, alice),
+			connections.countOfTenant(tenant),
+			connections.size,
+		];
 
-		let walked = 0;
-		for (const socket of connections.ofUser(tenant, alice)) {
-			connections.remove(socket);
-			walked++;
-		}
-
-		expect(walked).toBe(10);
-		expect(connections.size).toBe(0);
+		connections.add(first);
+		expect([found(), counted()]).toEqual([[first], [1, 1, 1]]);
+		connections.add(second);
+		expect([found(), counted()]).toEqual([
+			[first, second],
+			[2, 2, 2],
+		]);
+		connections.remove(first);
+		expect([found(), counted()]).toEqual([[second], [1, 1, 1]]);
+		connections.remove(first);
+		expect(counted()).toEqual([1, 1, 1]);
+		connections.add(first);
+		expect([found(), counted()]).toEqual([
+			[second, first],
+			[2, 2, 2],
+		]);
+		connections.remove(second);
+		connections.remove(first);
+		expect([found(), counted()]).toEqual([[], [0, 0, 0]]);
+		expect([...connections.ofTenant(tenant), ...connections.all()]).toEqual([]);
 	});
+
+	for (const [whose, socketsOf] of Object.entries({
+		'a user': (connections: Connections) => connections.ofUser(tenant, alice),
+		'a tenant': (connections: Connections) => connections.ofTenant(tenant),
+		'a key': (connections: Connections) => connections.ofKey(tenant, 'key_1' as KeyId),
+		'the server': (connections: Connections) => connections.all(),
+	})) {
+		test(`of ${whose} may be removed while somebody walks over them`, () => {
+			const connections = createConnections();
+			const users = whose === 'a user' ? ['alice'] : ['alice', 'bob', 'carol'];
+			for (let index = 0; index < 10; index++) {
+				for (const user_id of users) connections.add(socketOf('tenant_1', user_id, 'key_1'));
+			}
+
+			let walked = 0;
+			for (const socket of socketsOf(connections)) {
+				connections.remove(socket);
+				walked++;
+			}
+
+			expect(walked).toBe(10 * users.length);
+			expect(connections.size).toBe(0);
+		});
+	}
 
 	test('keep apart a tenant and user whose names run together', () => {
 		const connections = createConnections();

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import type { Server } from 'bun';
-import type { UserCaller } from '../../../src/core/caller.ts';
+import type { TenantCaller } from '../../../src/core/caller.ts';
 import { roomStream, userStream } from '../../../src/core/event.ts';
 import type {
 	ConnectionId,
@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 /** A hub over Bun's own topics and sockets, as the server has it, and nothing around it. */
-function setUp() {
+function setUp({ isGreeting = true } = {}) {
 	const connections = createConnections();
 	const hub = createHub(connections);
 	const closed = new Map<Socket, number>();
@@ -42,17 +42,18 @@ function setUp() {
 		port: 0,
 		fetch(request, self) {
 			const [, tenant_id, user_id, key_id] = new URL(request.url).pathname.split('/');
-			const caller: UserCaller = {
+			const caller: TenantCaller = {
 				kind: 'tenant',
 				tenant: 1 as TenantNo,
 				tenant_id: tenant_id as TenantId,
 				key_id: key_id as KeyId,
-				user_id: user_id as UserId,
+				user_id: null,
 				permissions: new Set(),
 				rate: null,
 				stamp: { tenant_id: tenant_id ?? '', tenant: 0, key_id: key_id ?? '', key: 0 },
 			};
-			const data = new Socket(`conn_${made++}` as ConnectionId, caller, null, () => 0);
+			const id = `conn_${made++}` as ConnectionId;
+			const data = new Socket(id, user_id as UserId, { caller, expires_at: null }, () => 0);
 			return self.upgrade(request, { data }) ? undefined : new Response(null, { status: 400 });
 		},
 		websocket: {
@@ -61,6 +62,7 @@ function setUp() {
 			open(ws) {
 				ws.data.attach(ws);
 				connections.add(ws.data);
+				if (isGreeting) ws.data.greet('connected');
 			},
 			message() {},
 			close(ws, code) {
@@ -79,7 +81,9 @@ function setUp() {
 		const client = new WebSocket(`ws://127.0.0.1:${server.port}/${tenant_id}/${user_id}/${key_id}`);
 		cleanUps.push(() => client.close());
 		const frames: string[] = [];
-		client.addEventListener('message', ({ data }) => void frames.push(String(data)));
+		client.addEventListener('message', ({ data }) => {
+			if (data !== 'connected') frames.push(String(data));
+		});
 		const socket = await eventually(() => [...connections.all()].find((one) => !known.has(one)));
 		return { client, frames, socket: socket as Socket };
 	}
@@ -94,7 +98,6 @@ describe('the hub', () => {
 		const foreigner = await join(alice, 'tenant_2' as TenantId);
 		member.socket.subscribe(topicOf(tenant, room));
 		foreigner.socket.subscribe(topicOf('tenant_2' as TenantId, room));
-		outsider.socket.subscribe(topicOf(tenant, userStream(bob)));
 
 		for (let index = 1; index <= 100; index++) hub.publish(tenant, index, room, `${index}`);
 		hub.publish(tenant, 101, userStream(bob), 'end');
@@ -146,7 +149,6 @@ describe('the hub', () => {
 	test('tells a closed room nothing more', async () => {
 		const { hub, join } = setUp();
 		const member = await join(alice);
-		member.socket.subscribe(topicOf(tenant, userStream(alice)));
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
 
 		hub.apply({ name: 'room.closed', tenant_id: tenant, room_id });
@@ -155,6 +157,73 @@ describe('the hub', () => {
 
 		await eventually(() => member.frames.includes('end'));
 		expect(member.frames).toEqual(['end']);
+	});
+
+	test("sends a user's frames to all of the user's sockets, and to nobody else's", async () => {
+		const { hub, join } = setUp();
+		const [phone, laptop, other] = [await join(alice), await join(alice), await join(bob)];
+		const namesake = await join(alice, 'tenant_2' as TenantId);
+		const lookalike = roomStream({ room: 2 as RoomNo, room_id: 'alice' as RoomId });
+
+		hub.publish(tenant, 1, userStream(alice), 'for alice');
+		hub.publish(tenant, 2, lookalike, 'for a room called alice');
+		hub.publish(tenant, 3, userStream('nobody' as UserId), 'for nobody');
+		for (const { socket } of [phone, laptop, other, namesake]) socket.send('end');
+
+		const clients = [phone, laptop, other, namesake];
+		await eventually(() => clients.every(({ frames }) => frames.at(-1) === 'end'));
+		expect(phone.frames).toEqual(['for alice', 'end']);
+		expect(laptop.frames).toEqual(['for alice', 'end']);
+		expect([other.frames, namesake.frames]).toEqual([['end'], ['end']]);
+		expect(hub.counters).toEqual({ deliveries: 2, drops: 0, slow_consumers: 0 });
+		expect(hub.headOf(tenant)).toBe(3);
+	});
+
+	test("keeps the order of a room's frames, a user's and replies, whichever way each goes", async () => {
+		const { hub, join } = setUp();
+		const { socket, frames } = await join(alice);
+		const sent: string[] = [];
+		const next = () => {
+			sent.push(`${sent.length}`);
+			return sent.at(-1) ?? '';
+		};
+		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
+
+		for (let turn = 0; turn < 20; turn++) {
+			for (let index = 0; index < 10; index++) {
+				hub.publish(tenant, null, room, next());
+				hub.publish(tenant, null, userStream(alice), next());
+				hub.publish(tenant, null, userStream(alice), next());
+				hub.publish(tenant, null, room, next());
+			}
+			// Replies leave together, after all that was published before the end of the turn.
+			for (let index = 0; index < 3; index++) socket.sendSoon(next());
+			if (turn % 2 === 0) await Promise.resolve();
+			else await new Promise((resolve) => setImmediate(resolve));
+		}
+
+		await eventually(() => frames.length >= sent.length);
+		expect(frames).toEqual(sent);
+	});
+
+	test('tells a socket nothing before its first frame, and nothing once it is closed', async () => {
+		const { hub, closed, join } = setUp({ isGreeting: false });
+		const { socket, frames } = await join(alice);
+
+		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
+		hub.publish(tenant, 1, room, 'early');
+		hub.publish(tenant, 2, userStream(alice), 'early');
+		socket.greet('hello');
+		hub.publish(tenant, 3, userStream(alice), 'told');
+		socket.end('server_shutdown');
+		hub.publish(tenant, 4, userStream(alice), 'late');
+		socket.greet('again');
+		hub.publish(tenant, 5, userStream(alice), 'late');
+
+		await eventually(() => closed.has(socket));
+		await eventually(() => frames.length >= 2);
+		expect(frames).toEqual(['hello', 'told']);
+		expect(hub.counters).toEqual({ deliveries: 1, drops: 0, slow_consumers: 0 });
 	});
 
 	test('closes the sockets of a revoked key, and no others', async () => {
@@ -169,30 +238,36 @@ describe('the hub', () => {
 		expect([...connections.all()]).toEqual([kept.socket]);
 	});
 
-	test('closes a reader that does not keep up with 4002, and skips nothing for the others', async () => {
-		const { hub, server, closed, connections, join } = setUp();
-		const reader = await join(bob);
-		const stuck = await joinWithoutReading(server);
-		const laggard = await eventually(() => [...connections.ofUser(tenant, alice)][0]);
-		for (const user_id of [alice, bob]) {
-			hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id });
-		}
+	for (const [whose, streamOf] of Object.entries({
+		'a room': () => [room],
+		'a user': () => [userStream(alice), userStream(bob)],
+	})) {
+		test(`closes a reader of ${whose} that does not keep up with 4002, and skips nothing for the others`, async () => {
+			const { hub, server, closed, connections, join } = setUp();
+			const reader = await join(bob);
+			const stuck = await joinWithoutReading(server);
+			const laggard = await eventually(() => [...connections.ofUser(tenant, alice)][0]);
+			for (const user_id of [alice, bob]) {
+				hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id });
+			}
 
-		const text = 'x'.repeat(64 * 1024);
-		let sent = 0;
-		while (!closed.has(laggard as Socket) && sent < 2000) {
-			hub.publish(tenant, ++sent, room, `${sent}:${text}`);
-			await new Promise((resolve) => setImmediate(resolve));
-		}
+			const text = 'x'.repeat(64 * 1024);
+			let sent = 0;
+			while (!closed.has(laggard as Socket) && sent < 2000) {
+				sent++;
+				for (const stream of streamOf()) hub.publish(tenant, sent, stream, `${sent}:${text}`);
+				await new Promise((resolve) => setImmediate(resolve));
+			}
 
-		stuck.destroy();
-		expect(closed.get(laggard as Socket)).toBe(CLOSE.slow_consumer);
-		expect(hub.counters).toMatchObject({ slow_consumers: 1, drops: 0 });
-		await eventually(() => reader.frames.length === sent);
-		expect(reader.frames.map((frame) => Number.parseInt(frame, 10))).toEqual(
-			Array.from({ length: sent }, (_, index) => index + 1),
-		);
-	});
+			stuck.destroy();
+			expect(closed.get(laggard as Socket)).toBe(CLOSE.slow_consumer);
+			expect(hub.counters).toMatchObject({ slow_consumers: 1, drops: 0 });
+			await eventually(() => reader.frames.length === sent);
+			expect(reader.frames.map((frame) => Number.parseInt(frame, 10))).toEqual(
+				Array.from({ length: sent }, (_, index) => index + 1),
+			);
+		});
+	}
 });
 
 /** Upgrades by hand as alice, and then never reads. */
