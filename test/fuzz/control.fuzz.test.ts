@@ -112,8 +112,9 @@ test.concurrent(
 		expect({ exitCode, output }).toMatchObject({ exitCode: 1 });
 		const [literal, ...others] = minimised('status 500');
 		expect({ others, output }).toMatchObject({ others: [] });
-		expect(bodyIn(literal)).toBe(String.raw`"\\u0000"`);
-		expect(literal?.length).toBeLessThan(250);
+		// As a text, or as the name of a field.
+		expect(bodyIn(literal)).toContain(String.raw`"\\u0000"`);
+		expect(literal?.length).toBeLessThan(260);
 	},
 	RUN_DEADLINE_MS,
 );
