@@ -1,13 +1,15 @@
 import type { Settings } from '../config/settings.ts';
 import { createAuthorizer } from '../core/authorize.ts';
 import type { Clock } from '../core/clock.ts';
-import { createGenerations } from '../core/generations.ts';
+import { createGenerations, type Generations } from '../core/generations.ts';
 import { createIds, type Ids } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
 import { createConnectionOperations } from '../features/connections/service.ts';
+import { createEvents } from '../features/events/service.ts';
+import { createPruner } from '../features/events/worker.ts';
 import { createKeys } from '../features/keys/service.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
@@ -15,9 +17,13 @@ import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
 import { createTenants } from '../features/tenants/service.ts';
+import { createTyping } from '../features/typing/service.ts';
+import { createSweeper } from '../features/typing/worker.ts';
+import { createUsers } from '../features/users/service.ts';
 import { createAuthentication } from '../http/authentication.ts';
 import { createConnections } from '../realtime/connections.ts';
 import { createHub } from '../realtime/hub.ts';
+import { createWaiters } from '../realtime/waiters.ts';
 import { createMetrics } from './metrics.ts';
 import { createPersistence, type Persistence } from './persistence.ts';
 
@@ -34,6 +40,10 @@ export interface ContainerOptions {
 	onFatal(error: unknown): void;
 }
 
+/** Requests that wait for events: each holds a connection open. */
+const WAITERS_PER_TENANT_MAX = 100;
+const WAITERS_MAX = 2000;
+
 /** Builds every part once, in the order of the layers. The only place that knows them all. */
 export function createContainer(options: ContainerOptions) {
 	const { settings, clock, random, log, version } = options;
@@ -41,6 +51,11 @@ export function createContainer(options: ContainerOptions) {
 	const generations = createGenerations();
 	const connections = createConnections();
 	const hub = createHub(connections);
+	const waiters = createWaiters({
+		clock,
+		perTenantMax: WAITERS_PER_TENANT_MAX,
+		perServerMax: WAITERS_MAX,
+	});
 	const metrics = createMetrics({ connections, hub, clock, version });
 	const { countMessage } = metrics;
 	const persistence = createPersistence({
@@ -50,6 +65,7 @@ export function createContainer(options: ContainerOptions) {
 		log,
 		generations,
 		hub,
+		waiters,
 		countMessage,
 		onFatal: options.onFatal,
 	});
@@ -58,10 +74,32 @@ export function createContainer(options: ContainerOptions) {
 		contentBytesMax: settings.MAX_CONTENT_BYTES,
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
 	};
-	const features = createFeatures(options, persistence, ids, bounds);
+	const events = createEvents({
+		read: persistence.read,
+		waiters,
+		isGood: ({ stamp, expires_at }) =>
+			generations.isCurrent(stamp) && (expires_at === null || clock.now() < expires_at),
+	});
+	const typing = createTyping({
+		read: persistence.read,
+		clock,
+		tell: (tenant_id, { streams, frame }) => {
+			for (const stream of streams) hub.publish(tenant_id, null, stream, frame);
+		},
+		liveReceiptsMax: settings.LIVE_RECEIPTS_MAX,
+	});
+	const features = {
+		...createFeatures(options, persistence, ids, bounds, generations),
+		events,
+		typing,
+	};
+	const retentionMs = settings.EVENT_RETENTION;
+	const pruner = createPruner({ ...persistence, clock, log, retentionMs });
+	const sweeper = createSweeper(typing);
 	const perMinute = settings.AUTH_FAILURES_PER_MINUTE;
 	const authentication = createAuthentication({
 		keys: features.keys,
+		users: features.users,
 		tenants: features.tenants,
 		generations,
 		clock,
@@ -73,7 +111,8 @@ export function createContainer(options: ContainerOptions) {
 	const authorizer = createAuthorizer(createRateLimiter(clock));
 	return {
 		...{ settings, version, clock, random, log, ids, bounds },
-		...{ connections, hub, authentication, authorizer, metrics, features },
+		...{ connections, hub, generations, authentication, authorizer, metrics },
+		...{ features, pruner, sweeper },
 		...persistence,
 	};
 }
@@ -86,6 +125,7 @@ function createFeatures(
 	{ writer, disk, read, headOf }: Persistence,
 	ids: Ids,
 	bounds: Bounds,
+	{ isCurrent }: Generations,
 ) {
 	const limits = {
 		roomMembersMax: settings.MAX_ROOM_MEMBERS,
@@ -97,6 +137,7 @@ function createFeatures(
 	return {
 		tenants,
 		keys: createKeys({ writer, read, clock, ids, random, tenantOf: tenants.scopeOf }),
+		users: createUsers({ writer, read, clock, random, bounds, isCurrent }),
 		rooms,
 		members: createMembers({ writer, read, clock, limits, closeRoom: rooms.close }),
 		messages: createMessages({ writer, read, clock, ids, headOf }),

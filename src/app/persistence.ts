@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Effect } from '../core/effect.ts';
+import { type Effect, isAboutUser } from '../core/effect.ts';
 import { assert } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
 import type { TenantNo } from '../core/ids.ts';
@@ -15,13 +15,16 @@ import { createLogFolder } from '../db/log-folder.ts';
 import { createLogSync, relaxedSync } from '../db/log-sync.ts';
 import { openReader } from '../db/read-connection.ts';
 import { createWriter } from '../db/writer.ts';
+import { createEventsStore } from '../features/events/store.ts';
 import { createKeysStore } from '../features/keys/store.ts';
 import { createMembersStore } from '../features/members/store.ts';
 import { messageCreated } from '../features/messages/schema.ts';
 import { createMessagesStore } from '../features/messages/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
+import { createUsersStore } from '../features/users/store.ts';
 import type { Hub } from '../realtime/hub.ts';
+import type { Waiters } from '../realtime/waiters.ts';
 
 /** The one database file of a data directory. */
 export const databasePath = (dataDir: string) => join(dataDir, 'chatapi.db');
@@ -33,6 +36,8 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	members: createMembersStore(db),
 	messages: createMessagesStore(db),
 	rooms: createRoomsStore(db),
+	events: createEventsStore(db),
+	users: createUsersStore(db),
 });
 
 export interface PersistenceDeps {
@@ -42,6 +47,7 @@ export interface PersistenceDeps {
 	log: Log;
 	generations: Generations;
 	hub: Hub;
+	waiters: Pick<Waiters, 'wake'>;
 	/** Told of every stored message. */
 	countMessage(): void;
 	/** The database cannot be written any more: the process must end. */
@@ -50,14 +56,21 @@ export interface PersistenceDeps {
 
 /** The writer on its connection, the stores for reading on another, and what a commit means for memory. */
 export function createPersistence(deps: PersistenceDeps) {
-	const { settings, clock, log, generations, hub } = deps;
+	const { settings, clock, log, generations, hub, waiters } = deps;
 	const path = databasePath(settings.DATA_DIR);
 
 	/** The one subscriber of all effects. */
 	function apply(effects: readonly Effect[], moment: 'before' | 'after'): void {
 		for (const effect of effects) {
 			if ((effect.name === 'room.closed') !== (moment === 'after')) continue;
-			if (effect.name === 'key.revoked') generations.bump('key', effect.key_id);
+			if (isAboutUser(effect)) {
+				generations.bumpUser(effect.tenant_id, effect.user_id);
+			}
+			if (effect.name === 'key.revoked') {
+				generations.bump('key', effect.key_id);
+				// Whoever waits with it gets its 401.
+				waiters.wake(effect.tenant_id);
+			}
 			hub.apply(effect);
 		}
 	}
@@ -65,6 +78,7 @@ export function createPersistence(deps: PersistenceDeps) {
 	function publish({ tenant_id, type, cursor, streams, frame }: Publication): void {
 		if (type === messageCreated.type) deps.countMessage();
 		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
+		if (cursor !== null) waiters.wake(tenant_id);
 	}
 
 	const disk = createDiskGuard({

@@ -1,6 +1,7 @@
 import type { Server } from 'bun';
 import { type AnyElysia, Elysia } from 'elysia';
 import { localUrl, parseListenAddress } from '../core/address.ts';
+import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
 import { routeMessages } from '../features/messages/routes.ts';
@@ -8,9 +9,11 @@ import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
 import { routeStatus } from '../features/status/routes.ts';
 import { routeTenants } from '../features/tenants/routes.ts';
+import { routeUsers } from '../features/users/routes.ts';
 import { createAnswerHeaders } from '../http/answer-headers.ts';
 import type { Answering } from '../http/answering.ts';
 import { createClientAddress } from '../http/client-address.ts';
+import { createCors } from '../http/cors.ts';
 import { createErrorMapper } from '../http/errors.ts';
 import { createFace } from '../http/face.ts';
 import { requestIdOf } from '../http/request-id.ts';
@@ -55,21 +58,34 @@ export function startServer(container: Container): RunningServer {
 	});
 	const answering = createAnswering(container, () => app.server);
 	const unknownRoute = createUnknownRoute(() => app.routes);
+	const cors = createCors();
 	app.onError(({ request, error, code }) => {
 		const request_id = requestIdOf(request.headers, ids);
+		const preflight = cors.preflight(request);
+		if (code === 'NOT_FOUND' && preflight !== undefined) {
+			const headers = { ...answering.answerHeaders({ request_id }), ...preflight };
+			return new Response(null, { status: 204, headers });
+		}
 		const cause = code === 'NOT_FOUND' ? unknownRoute(request) : error;
 		return answering.errorResponse(cause, request_id, answering.answerHeaders({ request_id }));
 	});
 
-	const face = createFace({ ...answering, app, bounds, bodyBytesMax: settings.MAX_BODY_BYTES });
+	const face = createFace({
+		...answering,
+		...{ app, bounds, cors },
+		bodyBytesMax: settings.MAX_BODY_BYTES,
+		allowedOrigins: settings.ALLOWED_ORIGINS,
+	});
 	routeTenants(face, features.tenants);
 	routeKeys(face, features.keys);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
 	routeMessages(face, features.messages);
 	routeReceipts(face, features.receipts);
+	routeEvents(face, features.events);
+	routeUsers(face, features.users);
 	routeStatus(face, features.status, metrics);
-	const gateway = createSockets(container, answering);
+	const gateway = withBackground(container, createSockets(container, answering));
 	gateway.route(app);
 	app.use(createDocs({ version: container.version, ids, routes: () => app.routes }));
 
@@ -85,11 +101,26 @@ export function startServer(container: Container): RunningServer {
 	);
 	const server = app.server as Server<Socket>;
 	hub.attach(server);
+	container.pruner.start();
+	container.sweeper.start();
 	return {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
 		server,
 		metricsServer: settings.METRICS_ADDR === '' ? undefined : serveMetrics(container),
+	};
+}
+
+/** A drain answers whoever waits for events, for a stop waits for every request, and ends the pruning. */
+function withBackground({ features, pruner, sweeper }: Container, gateway: Gateway): Gateway {
+	return {
+		...gateway,
+		drain() {
+			pruner.stop();
+			sweeper.stop();
+			features.events.endWaiting();
+			return gateway.drain();
+		},
 	};
 }
 

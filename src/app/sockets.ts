@@ -1,46 +1,66 @@
 import { connectionFrames } from '../features/connections/frames.ts';
 import { openConnection } from '../features/connections/schema.ts';
+import { missedBy } from '../features/events/service/missed.ts';
+import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
 import { receiptFrames } from '../features/receipts/frames.ts';
+import { roomFrames } from '../features/rooms/frames.ts';
+import { typingFrames } from '../features/typing/frames.ts';
 import type { Answering } from '../http/answering.ts';
 import { createDispatch } from '../ws/dispatch.ts';
-import { createGateway, type Gateway } from '../ws/gateway.ts';
+import { createFollowing } from '../ws/following.ts';
+import { createGateway, type Gateway, HEARTBEAT_MS } from '../ws/gateway.ts';
 import type { Container } from './container.ts';
 
 /** Binds every feature's frames, and makes the gateway that they come in through. */
 export function createSockets(
-	{ settings, bounds, connections, features, headOf, random }: Container,
+	{ settings, bounds, connections, features, generations, read, random }: Container,
 	answering: Answering,
 ): Gateway {
 	const frameBytesMax = settings.MAX_BODY_BYTES;
+	const perSecond = settings.WS_FRAMES_PER_SECOND;
+	const following = createFollowing({
+		roomsOf: features.members.roomsOf,
+		endsOf: features.events.endsOf,
+		missedBy: (caller, cursors) => missedBy(read, caller, cursors, settings.RESUME_ROOM_MAX),
+		greeting: {
+			heartbeat_ms: HEARTBEAT_MS,
+			limits: {
+				frames_per_second: perSecond,
+				subscriptions: settings.WS_MAX_SUBSCRIPTIONS,
+				frame_bytes: frameBytesMax,
+				content_bytes: bounds.contentBytesMax,
+			},
+		},
+	});
 	const dispatch = createDispatch({
 		...answering,
 		bounds,
 		frameBytesMax,
 		frames: [
-			...connectionFrames(features.connections),
+			...connectionFrames({ ...features.connections, resume: following.resume }),
+			...roomFrames(features.rooms),
+			...memberFrames(features.members),
 			...messageFrames(features.messages),
 			...receiptFrames(features.receipts),
+			...typingFrames(features.typing),
 		],
 	});
-	const perSecond = settings.WS_FRAMES_PER_SECOND;
 	return createGateway({
 		...answering,
 		connections,
 		dispatch,
 		operation: openConnection,
 		allowedOrigins: settings.ALLOWED_ORIGINS,
-		roomsOf: features.members.roomsOf,
-		headOf,
+		following,
+		isCurrent: generations.isCurrent,
 		random: random.fraction,
 		limits: {
 			perUser: settings.WS_MAX_CONNECTIONS_PER_USER,
 			perTenant: settings.WS_MAX_CONNECTIONS_PER_TENANT,
 			perServer: settings.WS_MAX_CONNECTIONS,
 			frameRate: perSecond === 0 ? null : { per_second: perSecond, burst: perSecond * 3 },
-			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
 			frameBytesMax,
-			contentBytesMax: bounds.contentBytesMax,
 		},
 	});
 }

@@ -158,6 +158,18 @@ export const OPTIONS = {
 		'10000',
 		'Writes that may wait for the disk before further ones are answered 503.',
 	),
+	EVENT_RETENTION: option(
+		'duration',
+		Type.Integer({ minimum: 1000, maximum: 315_360_000_000 }),
+		'7d',
+		'How long events are kept, to be resumed from and read by the backend, and with them ended memberships and deleted rooms.',
+	),
+	RESUME_ROOM_MAX: option(
+		'integer',
+		Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+		'1000',
+		'Missed messages of one room that a resuming socket is sent; with more it gets room.gap and reads them by pages. 0: any number.',
+	),
 	SHUTDOWN_DRAIN_TIMEOUT: option(
 		'duration',
 		Type.Integer({ minimum: 0, maximum: 3_600_000 }),

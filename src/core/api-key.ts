@@ -1,15 +1,17 @@
 import { timingSafeEqual } from 'node:crypto';
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const PREFIX = 'sk_';
 const ID_LENGTH = 10;
 const SECRET_LENGTH = 29;
 const CHECKSUM_LENGTH = 6;
-const API_KEY = /^sk_[0-9A-Za-z]{45}$/;
+const BODY = /^[0-9A-Za-z]{45}$/;
 
-/** What the server keeps of an API key: enough to recognise it, nothing to make it from. */
-export interface ApiKeyParts {
-	/** `sk_` and the key's public 10 characters. Unique; shown in lists. */
+/** How a secret of ours begins: an API key, a user token, a ticket for a socket. */
+export type SecretKind = 'sk_' | 'ut_' | 'wst_';
+
+/** What the server keeps of a secret: enough to recognise it, nothing to make it from. */
+export interface SecretParts {
+	/** The kind and the secret's public 10 characters. Unique; of a key it is shown in lists. */
 	prefix: string;
 	/** SHA-256 of the secret: 32 bytes. The secret has 172 random bits, so no slow hash is owed. */
 	hash: Uint8Array;
@@ -36,20 +38,28 @@ function checksumOf(body: string): string {
 	return text;
 }
 
-/** A new key: `sk_` + 10 characters of id, 29 of secret, 6 of CRC-32 over both, all base62. */
-export function createApiKey(random: (bytes: number) => Uint8Array): string {
+/** A new secret: its kind, then 10 characters of id, 29 of secret, 6 of CRC-32 over both, all base62. */
+export function createSecret(kind: SecretKind, random: (bytes: number) => Uint8Array): string {
 	const body = randomBase62(ID_LENGTH + SECRET_LENGTH, random);
-	return PREFIX + body + checksumOf(body);
+	return kind + body + checksumOf(body);
 }
 
-/** The parts of a well-formed key, or undefined: a typo is recognised without a database read. */
-export function parseApiKey(key: string): ApiKeyParts | undefined {
-	if (!API_KEY.test(key)) return undefined;
-	const idEnd = PREFIX.length + ID_LENGTH;
-	const secretEnd = idEnd + SECRET_LENGTH;
-	if (checksumOf(key.slice(PREFIX.length, secretEnd)) !== key.slice(secretEnd)) return undefined;
-	return { prefix: key.slice(0, idEnd), hash: sha256(key.slice(idEnd, secretEnd)) };
+/** The parts of a well-formed secret of this kind, or undefined: a typo needs no database read. */
+export function parseSecret(kind: SecretKind, text: string): SecretParts | undefined {
+	const body = text.slice(kind.length);
+	if (!text.startsWith(kind) || !BODY.test(body)) return undefined;
+	const secretEnd = ID_LENGTH + SECRET_LENGTH;
+	if (checksumOf(body.slice(0, secretEnd)) !== body.slice(secretEnd)) return undefined;
+	return {
+		prefix: kind + body.slice(0, ID_LENGTH),
+		hash: sha256(body.slice(ID_LENGTH, secretEnd)),
+	};
 }
+
+export const createApiKey = (random: (bytes: number) => Uint8Array): string =>
+	createSecret('sk_', random);
+
+export const parseApiKey = (key: string): SecretParts | undefined => parseSecret('sk_', key);
 
 export const sha256 = (text: string): Uint8Array =>
 	new Bun.CryptoHasher('sha256').update(text).digest();

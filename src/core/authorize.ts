@@ -9,7 +9,7 @@ export interface Authorizer {
 	/**
 	 * Checks the permission, then takes the operation's cost from the tenant's bucket.
 	 *
-	 * @throws `AUTHORIZATION_ERROR` naming the permission that the key lacks.
+	 * @throws `AUTHORIZATION_ERROR` naming the permission that the credential lacks.
 	 * @throws `RATE_LIMIT_EXCEEDED` naming the bucket, with the wait until the cost is there.
 	 */
 	authorize(caller: TenantCaller, operation: Operation, cost: number): void;
@@ -22,7 +22,11 @@ export function createAuthorizer(limiter: RateLimiter): Authorizer {
 		authorize(caller, operation, cost) {
 			const { permission } = operation;
 			if (permission !== undefined && !caller.permissions.has(permission)) {
-				throw new AppError('AUTHORIZATION_ERROR', `The API key lacks the permission ${permission}`);
+				const isOwn = caller.isBound && operation.isOpenToUser === true;
+				const what = caller.isBound ? 'A user' : 'The API key';
+				if (!isOwn) {
+					throw new AppError('AUTHORIZATION_ERROR', `${what} lacks the permission ${permission}`);
+				}
 			}
 			if (cost === 0 || caller.rate === null) return;
 			const waitMs = limiter.take(caller.tenant_id, caller.rate, cost);
@@ -52,4 +56,16 @@ export function requireActor<Op extends Operation>(
 		throw new AppError('VALIDATION_ERROR', 'Missing X-User-Id header', { field: 'X-User-Id' });
 	}
 	return caller as CallerOf[Op['actor']];
+}
+
+/**
+ * For what is the tenant's own, and no user's.
+ *
+ * @throws `VALIDATION_ERROR` when a user was named.
+ */
+export function requireTenant({ user_id }: TenantCaller): void {
+	if (user_id === null) return;
+	throw new AppError('VALIDATION_ERROR', 'This is for the tenant itself, not for a user', {
+		field: 'X-User-Id',
+	});
 }

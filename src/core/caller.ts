@@ -11,9 +11,14 @@ export interface TenantCaller {
 	kind: 'tenant';
 	tenant: TenantNo;
 	tenant_id: TenantId;
+	/** The key itself, or the one that made the token or ticket: they end with it. */
 	key_id: KeyId;
 	/** The user the key acts as; null when it acts as the tenant itself. */
 	user_id: UserId | null;
+	/** It came with a token or ticket of that user, and acts as nobody else. */
+	isBound: boolean;
+	/** When the credential ends; null for never by itself. */
+	expires_at: number | null;
 	permissions: ReadonlySet<Permission>;
 	/** The tenant's request bucket; null when the limit is switched off. */
 	rate: BucketRate | null;

@@ -28,9 +28,12 @@ export function encodeCursor(epoch: string, number: number): string {
 	return epoch + lastHeadText + PAIRS[tail >> 10] + PAIRS[tail & 1023];
 }
 
+/** Whether a text has the form of a cursor. */
+export const isCursor = (text: string): boolean => CURSOR.test(text);
+
 /** The parts of a cursor, or undefined for anything that `encodeCursor` did not write. */
 export function decodeCursor(text: string): Cursor | undefined {
-	if (!CURSOR.test(text)) return undefined;
+	if (!isCursor(text)) return undefined;
 	const number = Number.parseInt(text.slice(EPOCH_LENGTH), 32);
 	return Number.isSafeInteger(number) ? { epoch: text.slice(0, EPOCH_LENGTH), number } : undefined;
 }

@@ -9,4 +9,12 @@ export type Effect =
 	| { name: 'member.joined'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
 	| { name: 'member.left'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
 	| { name: 'room.closed'; tenant_id: TenantId; room_id: RoomId }
-	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId };
+	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId }
+	| { name: 'user.revoked'; tenant_id: TenantId; user_id: UserId }
+	| { name: 'user.deactivated'; tenant_id: TenantId; user_id: UserId }
+	| { name: 'user.reactivated'; tenant_id: TenantId; user_id: UserId };
+
+/** Whether it changes what may be done as a user. */
+export const isAboutUser = (
+	effect: Effect,
+): effect is Extract<Effect, { name: `user.${string}` }> => effect.name.startsWith('user.');

@@ -1,4 +1,4 @@
-/** What a credential hangs on: bumping any of these voids every caller made before. */
+/** What a credential hangs on, besides its user: bumping either voids every caller made before. */
 export type GenerationKind = 'tenant' | 'key';
 
 /** The generations a caller was made under. */
@@ -7,33 +7,88 @@ export interface Stamp {
 	tenant: number;
 	key_id: string;
 	key: number;
+	/** Null for the tenant itself, which no user's revocation concerns. */
+	user_id: string | null;
+	/** How often anything had been bumped when the user was stamped. */
+	user: number;
 }
 
 /**
- * Counts how often a tenant or key was revoked or changed. A caller carries the counts it was made
- * under; whoever is about to act for it later (an authentication cache, the writer, an open
+ * Counts how often a tenant, key or user was revoked or changed. A caller carries the counts it was
+ * made under; whoever is about to act for it later (an authentication cache, the writer, an open
  * socket) compares. Only what was ever bumped takes memory.
  */
 export interface Generations {
 	bump(kind: GenerationKind, id: string): void;
+	/**
+	 * Voids what was stamped for a user. Of so many users a tenant the last ones are remembered; beyond,
+	 * what was stamped for any of that tenant's users before the ones forgotten is void too.
+	 */
+	bumpUser(tenant_id: string, user_id: string): void;
 	stamp(tenant_id: string, key_id: string): Stamp;
+	/** The same stamp for a caller that acts as a user. */
+	stampUser(stamp: Stamp, user_id: string): Stamp;
 	isCurrent(stamp: Stamp): boolean;
+	/** How often anything was bumped. Unchanged, nothing that was read meanwhile was revoked since. */
+	readonly bumps: number;
 }
 
-export function createGenerations(): Generations {
+/** Anybody who may revoke users could name new ones for ever. */
+export const USERS_PER_TENANT_MAX = 10_000;
+
+interface Users {
+	/** When each was bumped last, the longest ago first. */
+	bumpedAt: Map<string, number>;
+	/** The last bump of those forgotten. */
+	forgottenAt: number;
+}
+
+export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations {
 	const bumped = new Map<string, number>();
+	const users = new Map<string, Users>();
+	let bumps = 0;
 	const current = (kind: GenerationKind, id: string) =>
-		bumped.size === 0 ? 0 : (bumped.get(`${kind}/${id}`) ?? 0);
+		bumps === 0 ? 0 : (bumped.get(`${kind}/${id}`) ?? 0);
+
+	function isUserCurrent({ tenant_id, user_id, user }: Stamp): boolean {
+		if (user_id === null || user === bumps) return true;
+		const known = users.get(tenant_id);
+		return known === undefined || (known.bumpedAt.get(user_id) ?? known.forgottenAt) <= user;
+	}
+
 	return {
-		bump: (kind, id) => void bumped.set(`${kind}/${id}`, current(kind, id) + 1),
+		bump(kind, id) {
+			bumped.set(`${kind}/${id}`, current(kind, id) + 1);
+			bumps++;
+		},
+		bumpUser(tenant_id, user_id) {
+			bumps++;
+			const known = users.get(tenant_id) ?? { bumpedAt: new Map(), forgottenAt: 0 };
+			users.set(tenant_id, known);
+			known.bumpedAt.delete(user_id);
+			known.bumpedAt.set(user_id, bumps);
+			if (known.bumpedAt.size <= usersMax) return;
+			for (const [oldest, at] of known.bumpedAt) {
+				known.bumpedAt.delete(oldest);
+				known.forgottenAt = at;
+				return;
+			}
+		},
 		stamp: (tenant_id, key_id) => ({
 			tenant_id,
 			tenant: current('tenant', tenant_id),
 			key_id,
 			key: current('key', key_id),
+			user_id: null,
+			user: 0,
 		}),
+		stampUser: (stamp, user_id) => ({ ...stamp, user_id, user: bumps }),
 		isCurrent: (stamp) =>
 			current('tenant', stamp.tenant_id) === stamp.tenant &&
-			current('key', stamp.key_id) === stamp.key,
+			current('key', stamp.key_id) === stamp.key &&
+			isUserCurrent(stamp),
+		get bumps() {
+			return bumps;
+		},
 	};
 }

@@ -22,6 +22,8 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 interface TenantPart<Who extends 'user' | 'any'> {
 	actor: Who;
 	permission: Permission;
+	/** A user with a token of their own needs no permission for it: it is about themselves. */
+	isOpenToUser?: true;
 	/** Tokens it takes from the tenant's request bucket. */
 	cost: number;
 	/** The same when it comes as a frame, where the frame limit bounds it already. Default: `cost`. */
@@ -39,7 +41,13 @@ export type Operation<
 > = OperationBase<Input, Output> &
 	(Who extends 'user' | 'any'
 		? TenantPart<Who>
-		: { actor: Who; permission?: never; cost?: never; frame_cost?: never });
+		: {
+				actor: Who;
+				permission?: never;
+				isOpenToUser?: never;
+				cost?: never;
+				frame_cost?: never;
+			});
 
 export type InputOf<Op> = Op extends OperationBase<infer Input, TSchema> ? Static<Input> : never;
 export type OutputOf<Op> = Op extends OperationBase<TObject, infer Output> ? Static<Output> : never;

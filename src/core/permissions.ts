@@ -32,6 +32,16 @@ export const PRESETS: Readonly<Record<string, readonly string[]>> = {
 	auth_only: ['tokens:create', 'users:write'],
 };
 
+/** What a user may do with a token or ticket of their own, whatever the key that made it may. */
+export const USER_PERMISSIONS: ReadonlySet<Permission> = new Set<Permission>([
+	'rooms:read',
+	'rooms:write',
+	'members:write',
+	'messages:read',
+	'messages:write',
+	'subscriptions:write',
+]);
+
 const NOUNS = [...new Set(PERMISSIONS.map((permission) => permission.split(':')[0]))];
 
 /** What a key may be given: a permission, `noun:*`, `*`, or a preset. */

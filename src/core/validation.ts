@@ -37,7 +37,10 @@ export function createInputParser<Op extends Operation>(
 	const bounded = properties.filter(([, property]) => boundOf(property) !== undefined);
 
 	return function parse(input) {
-		for (const [name, property] of defaults) input[name] ??= property.default;
+		for (const [name, property] of defaults) {
+			// Not where null was sent: that is a value, and refused like any other that does not fit.
+			if (input[name] === undefined) input[name] = property.default;
+		}
 		if (!check.Check(input)) throw describe(check.Errors(input).First());
 		for (const [name, property] of bounded) {
 			const value = input[name];

@@ -39,8 +39,11 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		connection: WriteConnection<Tx>,
 		heads: LogHeads,
 	): Promise<Ran> {
-		if (scope.stamp !== undefined && !generations.isCurrent(scope.stamp)) {
-			return { error: new AppError('AUTHENTICATION_ERROR', 'Invalid API key') };
+		const { stamp } = scope;
+		if (stamp !== undefined && !generations.isCurrent(stamp)) {
+			const isKeyGood = generations.isCurrent({ ...stamp, user_id: null });
+			const message = isKeyGood ? 'Invalid or expired token' : 'Invalid API key';
+			return { error: new AppError('AUTHENTICATION_ERROR', message) };
 		}
 		connection.savepoint.run();
 		try {

@@ -46,6 +46,8 @@ export const tenantHeads = sqliteTable('tenant_heads', {
 	epoch: text().notNull(),
 	last_cursor: integer().notNull(),
 	last_room: integer().notNull(),
+	/** Events up to here are gone: a cursor below it cannot be resumed from. */
+	pruned_through: integer().notNull().default(0),
 });
 
 export const apiKeys = sqliteTable(
@@ -124,6 +126,9 @@ export const memberships = sqliteTable(
 		index('memberships_by_user')
 			.on(table.tenant, table.user_id, table.room)
 			.where(sql`left_cursor IS NULL`),
+		index('memberships_ended')
+			.on(table.tenant, table.user_id, table.left_cursor)
+			.where(sql`left_cursor IS NOT NULL`),
 	],
 );
 
@@ -184,5 +189,43 @@ export const events = sqliteTable(
 		index('events_by_stream')
 			.on(table.tenant, table.stream, table.cursor)
 			.where(sql`type <> 'message.created'`),
+	],
+);
+
+/** What the tenant has told of a user. A user needs no row to be a member or to act. */
+export const users = sqliteTable(
+	'users',
+	{
+		tenant: tenantNo().references(() => tenants.tenant),
+		user_id: userId(),
+		name: text(),
+		avatar_url: text(),
+		metadata: text(),
+		created_at: integer().notNull(),
+		updated_at: integer().notNull(),
+		/** From then on nobody acts as this user. */
+		deactivated_at: integer(),
+	},
+	(table) => [primaryKey({ columns: [table.tenant, table.user_id] })],
+);
+
+/** Live tokens only: a revoked one has no row. */
+export const userTokens = sqliteTable(
+	'user_tokens',
+	{
+		tenant: tenantNo().references(() => tenants.tenant),
+		/** `ut_` and the public part: how authentication finds the tenant. */
+		prefix: text().notNull().unique(),
+		user_id: userId(),
+		/** The key that made it, with which it ends. */
+		key_id: text().$type<KeyId>().notNull(),
+		hash: blob({ mode: 'buffer' }).notNull(),
+		created_at: integer().notNull(),
+		expires_at: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.prefix] }),
+		index('user_tokens_by_user').on(table.tenant, table.user_id, table.expires_at),
+		index('user_tokens_by_end').on(table.tenant, table.expires_at),
 	],
 );

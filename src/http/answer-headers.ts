@@ -2,12 +2,15 @@ import type { Authorizer } from '../core/authorize.ts';
 import type { TenantCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import type { BucketState } from '../core/token-bucket.ts';
+import { readableBy } from './cors.ts';
 
 /** What the headers of an answer depend on. */
 export interface Answered {
 	request_id: string;
 	/** Once authenticated as a tenant's: its answers carry the state of its bucket. */
 	tenant?: TenantCaller;
+	/** The origin of the page that may read the answer; see `pageOf`. */
+	page?: string | null;
 }
 
 export type AnswerHeaders = (answered: Answered, contentType?: string) => Record<string, string>;
@@ -15,8 +18,9 @@ export type AnswerHeaders = (answered: Answered, contentType?: string) => Record
 /** Makes the headers that every answer has: the request's id and, for a tenant, what it has left. */
 export const createAnswerHeaders =
 	(authorizer: Authorizer, clock: Clock): AnswerHeaders =>
-	({ request_id, tenant }, contentType) => {
+	({ request_id, tenant, page }, contentType) => {
 		const headers: Record<string, string> = { 'X-Request-Id': request_id };
+		if (page !== undefined) Object.assign(headers, readableBy(page));
 		if (contentType !== undefined) headers['Content-Type'] = contentType;
 		if (tenant === undefined || tenant.rate === null) return headers;
 		const bucket = authorizer.bucketOf(tenant);

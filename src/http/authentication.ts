@@ -1,33 +1,37 @@
 /**
  * Makes a caller of a request's credential. The tenant comes from here and from nowhere else.
  *
- * A key that was seen before costs a checksum, one SHA-256 and no database read. An entry of the
- * cache is current as long as the generations it was made under are: revoking bumps them.
+ * A key or token that was seen before costs a checksum, one SHA-256 and no database read. An entry
+ * of the cache is current as long as the generations it was made under are: revoking bumps them.
  */
 import { LRUCache } from 'lru-cache';
-import { isSameHash, parseApiKey, sha256 } from '../core/api-key.ts';
+import { isSameHash, parseSecret, sha256 } from '../core/api-key.ts';
 import type { OperatorCaller, TenantCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
 import { USER_ID, type UserId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
-import { expandGrants } from '../core/permissions.ts';
+import { expandGrants, USER_PERMISSIONS } from '../core/permissions.ts';
 import type { RateLimiter } from '../core/rate-limiter.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import type { Keys } from '../features/keys/service.ts';
 import type { TenantProfile, Tenants } from '../features/tenants/service.ts';
+import type { Users } from '../features/users/service.ts';
 
-/** A tenant's API key, recognised: the caller it makes, before a user is named. */
+/** A credential of a tenant, recognised: the caller it makes, before a key has named its user. */
 export interface Credential {
 	caller: TenantCaller;
 	profile: TenantProfile;
+}
+
+interface Known extends Credential {
 	hash: Uint8Array;
-	expires_at: number | null;
 }
 
 export interface AuthenticationDeps {
-	keys: Pick<Keys, 'findByPrefix'>;
+	keys: Pick<Keys, 'findByPrefix' | 'findById'>;
+	users: Pick<Users, 'findToken' | 'takeTicket' | 'isActive'>;
 	tenants: Pick<Tenants, 'profileOf'>;
 	generations: Generations;
 	clock: Clock;
@@ -43,8 +47,8 @@ export interface AuthenticationDeps {
 const CACHE_MAX = 20_000;
 
 export function createAuthentication(deps: AuthenticationDeps) {
-	const { keys, tenants, generations, clock, log } = deps;
-	const cache = new LRUCache<string, Credential>({ max: CACHE_MAX });
+	const { keys, users, tenants, generations, clock, log } = deps;
+	const cache = new LRUCache<string, Known>({ max: CACHE_MAX });
 	const masterHash = sha256(deps.masterKey);
 
 	/** A bad credential: counted against the address, and slowed once there were too many. */
@@ -62,54 +66,125 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return new AppError('AUTHENTICATION_ERROR', message);
 	}
 
-	async function load(prefix: string): Promise<Credential | undefined> {
+	async function loadKey(prefix: string): Promise<Known | undefined> {
 		const row = await keys.findByPrefix(prefix);
 		if (row === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
 		if (profile === undefined) return undefined;
-		const credential: Credential = {
-			hash: row.hash,
-			expires_at: row.expires_at,
+		const { tenant, tenant_id, rate } = profile;
+		const { key_id, hash, expires_at } = row;
+		const permissions = expandGrants(JSON.parse(row.permissions));
+		const stamp = generations.stamp(tenant_id, key_id);
+		const is = { kind: 'tenant', user_id: null, isBound: false } as const;
+		return {
+			hash,
 			profile,
-			caller: {
-				kind: 'tenant',
-				tenant: profile.tenant,
-				tenant_id: profile.tenant_id,
-				key_id: row.key_id,
-				user_id: null,
-				permissions: expandGrants(JSON.parse(row.permissions)),
-				rate: profile.rate,
-				stamp: generations.stamp(profile.tenant_id, row.key_id),
-			},
+			caller: { ...is, tenant, tenant_id, key_id, permissions, rate, expires_at, stamp },
 		};
-		cache.set(prefix, credential);
+	}
+
+	async function loadToken(prefix: string): Promise<Known | undefined> {
+		const row = await users.findToken(prefix);
+		if (row === undefined) return undefined;
+		const key = await keys.findById(row.tenant, row.key_id);
+		if (key === undefined) return undefined;
+		const profile = await tenants.profileOf(row.tenant);
+		if (profile === undefined) return undefined;
+		const { tenant, tenant_id, rate } = profile;
+		const { user_id, key_id, hash } = row;
+		const expires_at = Math.min(row.expires_at, key.expires_at ?? row.expires_at);
+		const stamp = generations.stampUser(generations.stamp(tenant_id, key_id), user_id);
+		const is = { kind: 'tenant', isBound: true, permissions: USER_PERMISSIONS } as const;
+		return {
+			hash,
+			profile,
+			caller: { ...is, tenant, tenant_id, key_id, user_id, rate, expires_at, stamp },
+		};
+	}
+
+	async function find(
+		prefix: string,
+		load: (prefix: string) => Promise<Known | undefined>,
+	): Promise<Known | undefined> {
+		const cached = cache.get(prefix);
+		if (cached !== undefined && generations.isCurrent(cached.caller.stamp)) return cached;
+		for (;;) {
+			const { bumps } = generations;
+			const known = await load(prefix);
+			// Else what was read may be older than a revocation that its stamp has seen.
+			if (bumps !== generations.bumps) continue;
+			if (known !== undefined) cache.set(prefix, known);
+			return known;
+		}
+	}
+
+	const hasEnded = ({ expires_at }: TenantCaller): boolean =>
+		expires_at !== null && expires_at <= clock.now();
+
+	function welcome(credential: Credential): Credential {
+		log.debug({ tenant_id: credential.caller.tenant_id }, 'Tenant validated');
 		return credential;
+	}
+
+	function refuseToken(address: () => string): AppError {
+		log.warn({ error: 'no such token' }, 'Invalid token');
+		return refuse('Invalid or expired token', address);
 	}
 
 	return {
 		/**
-		 * The tenant credential of a request, in `X-API-Key` or as a bearer token.
+		 * The tenant credential of a request: an API key in `X-API-Key` or as a bearer token, or a user's
+		 * token as the latter.
 		 *
 		 * @throws `AUTHENTICATION_ERROR` when it is missing, malformed, unknown, expired or revoked.
 		 * @throws `RATE_LIMIT_EXCEEDED` for a bad one after too many bad ones from this address.
 		 */
 		async tenant(headers: Headers, address: () => string): Promise<Credential> {
-			const key = headers.get('X-API-Key') ?? bearerOf(headers);
-			if (key === null) throw new AppError('AUTHENTICATION_ERROR', 'Missing X-API-Key header');
-			const parts = parseApiKey(key);
+			const key = headers.get('X-API-Key');
+			const text = key ?? bearerOf(headers);
+			if (text === null) throw new AppError('AUTHENTICATION_ERROR', 'Missing X-API-Key header');
+			const isToken = key === null && text.startsWith('ut_');
+			const parts = parseSecret(isToken ? 'ut_' : 'sk_', text);
 			if (parts !== undefined) {
-				const cached = cache.get(parts.prefix);
-				const isCurrent = cached !== undefined && generations.isCurrent(cached.caller.stamp);
-				const credential = isCurrent ? cached : await load(parts.prefix);
-				if (credential !== undefined && isSameHash(credential.hash, parts.hash)) {
-					if (credential.expires_at === null || credential.expires_at > clock.now()) {
-						log.debug({ tenant_id: credential.caller.tenant_id }, 'Tenant validated');
-						return credential;
-					}
+				const known = await find(parts.prefix, isToken ? loadToken : loadKey);
+				if (known !== undefined && isSameHash(known.hash, parts.hash) && !hasEnded(known.caller)) {
+					return welcome(known);
 				}
 			}
+			if (isToken) throw refuseToken(address);
 			log.warn({ error: 'tenant not found' }, 'Invalid API key');
 			throw refuse('Invalid API key', address);
+		},
+
+		/** The holder of a ticket, which this uses up, whatever comes of it. @throws as `tenant`. */
+		async ticket(text: string, address: () => string): Promise<Credential> {
+			const caller = users.takeTicket(text);
+			if (caller === undefined || hasEnded(caller)) throw refuseToken(address);
+			const profile = await tenants.profileOf(caller.tenant);
+			const isVoid = profile === undefined || !generations.isCurrent(caller.stamp);
+			if (isVoid) throw refuseToken(address);
+			return welcome({ caller: { ...caller, rate: profile.rate }, profile });
+		},
+
+		/**
+		 * The caller as the user it names; without a name, as whoever it is by itself.
+		 *
+		 * @throws `VALIDATION_ERROR` for another user than the one that a credential is bound to.
+		 * @throws `AUTHORIZATION_ERROR` for a deactivated user.
+		 */
+		async actAs(caller: TenantCaller, user_id: UserId | null): Promise<TenantCaller> {
+			if (user_id === null || user_id === caller.user_id) return caller;
+			if (caller.isBound) {
+				throw new AppError('VALIDATION_ERROR', 'Must be the user of the token, or left out', {
+					field: 'X-User-Id',
+				});
+			}
+			// First: what is read after it is at least as new.
+			const stamp = generations.stampUser(caller.stamp, user_id);
+			if (!(await users.isActive(caller.tenant, stamp))) {
+				throw new AppError('AUTHORIZATION_ERROR', 'This user is deactivated');
+			}
+			return { ...caller, user_id, stamp };
 		},
 
 		/** The operator, by the master key in `X-Master-Key` or as a bearer token. @throws as `tenant`. */

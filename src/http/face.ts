@@ -15,6 +15,7 @@ import type { Answered } from './answer-headers.ts';
 import type { Answering } from './answering.ts';
 import { userIdOf } from './authentication.ts';
 import { readBody } from './body.ts';
+import { admitPage, type Cors, pageOf } from './cors.ts';
 import { describeRoute, type RouteDescription } from './openapi.ts';
 import { aliasesOf } from './path-aliases.ts';
 import { createQueryReader } from './query.ts';
@@ -36,6 +37,8 @@ export const createdUnlessDuplicate: Success<{ duplicate?: true }> = {
 export type UseCase<Op extends Operation> = (
 	caller: CallerOf[Op['actor']],
 	input: InputOf<Op>,
+	/** Whose signal tells that nobody waits for the answer any more. */
+	client: Pick<Request, 'signal'>,
 ) => Promise<OutputOf<Op>>;
 
 /** An answer in another form than the operation's JSON, for who asks for it. */
@@ -50,6 +53,9 @@ export interface FaceDeps extends Answering {
 	app: AnyElysia;
 	bounds: Bounds;
 	bodyBytesMax: number;
+	cors: Pick<Cors, 'open'>;
+	/** Of the server, for tenants without their own. */
+	allowedOrigins: readonly string[];
 }
 
 /** What is known of a request while it is answered. */
@@ -73,12 +79,26 @@ export function createFace(deps: FaceDeps) {
 			case 'operator':
 				return authentication.operator(request.headers, address);
 			default: {
-				const { caller } = await authentication.tenant(request.headers, address);
+				const page = pageOf(request.headers);
+				if (page !== undefined) exchange.page = page;
+				const { caller, profile } = await authentication.tenant(request.headers, address);
 				exchange.tenant = caller;
+				admitPage(exchange, profile.allowed_origins ?? deps.allowedOrigins);
 				authorizer.authorize(caller, operation, operation.cost ?? 0);
 				return caller;
 			}
 		}
+	}
+
+	/** The caller as the operation's use-case wants it. @throws as `actAs` and `requireActor`. */
+	async function actorOf<Op extends Operation>(
+		caller: Caller,
+		operation: Op,
+		request: Request,
+	): Promise<CallerOf[Op['actor']]> {
+		if (caller.kind !== 'tenant') return caller as CallerOf[Actor] as CallerOf[Op['actor']];
+		const actor = await authentication.actAs(caller, userIdOf(request.headers));
+		return requireActor(actor, operation);
 	}
 
 	function bind<Op extends Operation>(
@@ -98,13 +118,13 @@ export function createFace(deps: FaceDeps) {
 		async function answer(exchange: Exchange, params: Record<string, string>): Promise<Response> {
 			const caller = await callerOf(operation, exchange);
 			const input = await readInput(exchange.request, params);
-			const actor = actorOf(caller, operation, exchange.request);
+			const actor = await actorOf(caller, operation, exchange.request);
 			const fields = parse(input);
 			const other = await alternative?.instead(exchange.request);
 			if (other !== undefined) {
 				return new Response(other.body, { headers: deps.answerHeaders(exchange, other.type) });
 			}
-			const output = await useCase(actor, fields);
+			const output = await useCase(actor, fields, exchange.request);
 			check(output);
 			return new Response(JSON.stringify(output), {
 				status: statusOf(output),
@@ -146,6 +166,9 @@ export function createFace(deps: FaceDeps) {
 		for (const alias of aliasesOf(path)) {
 			(app as Elysia).route(method, alias, handler, { parse: 'none', detail: { hide: true } });
 		}
+		if (operation.permission !== undefined) {
+			for (const each of [path, ...aliasesOf(path)]) deps.cors.open(method, each);
+		}
 	}
 
 	type Bind = <Op extends Operation>(
@@ -165,17 +188,6 @@ export function createFace(deps: FaceDeps) {
 
 /** Binds operations to routes; given to every feature's routes.ts. */
 export type Face = ReturnType<typeof createFace>;
-
-/** The caller as the operation's use-case wants it. @throws `VALIDATION_ERROR`: see `requireActor`. */
-function actorOf<Op extends Operation>(
-	caller: Caller,
-	operation: Op,
-	request: Request,
-): CallerOf[Op['actor']] {
-	if (caller.kind !== 'tenant') return caller as CallerOf[Actor] as CallerOf[Op['actor']];
-	const user_id = userIdOf(request.headers);
-	return requireActor(user_id === null ? caller : { ...caller, user_id }, operation);
-}
 
 /**
  * Makes what gathers an operation's input from a request: the path's parameters, and the query of

@@ -9,7 +9,9 @@ Rooms, members, messages and receipts for the users of many tenants.
 
 **Credentials.** The operator holds the master key (\`X-Master-Key\`) and makes tenants and their API
 keys. A tenant's backend sends its key as \`X-API-Key\` and names the user it acts for in \`X-User-Id\`.
-Either key may come as \`Authorization: Bearer\` instead. Put them in with **Authorize**.
+Either key may come as \`Authorization: Bearer\` instead. A user's own page or app sends a token that the
+backend made for that user (\`POST /users/{user_id}/tokens\`), as \`Authorization: Bearer\`; pages of the
+tenant's \`allowed_origins\` may (CORS). Put them in with **Authorize**.
 
 **Answers.** JSON with \`snake_case\` names; times are RFC 3339 in UTC with milliseconds. Every answer has
 an \`X-Request-Id\`, and every answer to a tenant's key the \`X-RateLimit-*\` headers. Every error is
@@ -23,7 +25,7 @@ Messages page by \`after_seq\` and \`before_seq\`.
 one and \`"duplicate": true\`.
 
 **Paths.** Every path also works below \`/v1\`. Events reach users over a WebSocket at \`/ws\`, opened with
-the same headers.
+the same headers, or with a ticket (\`POST /ws/token\`).
 `
 	.trim()
 	.replace(/(?<!\n)\n(?!\n)/g, ' ');
@@ -37,6 +39,13 @@ const TAGS: readonly { name: string; description: string }[] = [
 	{ name: 'messages', description: 'What was said in a room, in one order for everybody.' },
 	{ name: 'acks', description: 'Up to where a member has received a room.' },
 	{ name: 'reads', description: 'Up to where a member has read a room.' },
+	{ name: 'events', description: "The tenant's event log, for its backend to follow." },
+	{ name: 'users', description: 'What the tenant has told of its users, and who of them may act.' },
+	{ name: 'tokens', description: 'What a user acts with from a page or an app.' },
+	{
+		name: 'tickets',
+		description: 'What a page opens a WebSocket with, for it can set no headers there.',
+	},
 	{ name: 'connections', description: 'The WebSocket over which events reach a user.' },
 	{ name: 'status', description: 'Whether the server is well, for probes and monitoring.' },
 ];
@@ -64,6 +73,11 @@ const SECURITY_SCHEMES = {
 		type: 'http',
 		scheme: 'bearer',
 		description: "A tenant's API key, or under `/admin` the master key, instead of its own header.",
+	},
+	UserToken: {
+		type: 'http',
+		scheme: 'bearer',
+		description: "A user's token: `ut_` and 45 letters and digits. It names its user itself.",
 	},
 } as const;
 

@@ -8,6 +8,7 @@ import { type TObject, type TSchema, Type } from '@sinclair/typebox';
 import type { DocumentDecoration } from 'elysia';
 import { assert, ERRORS } from '../core/errors.ts';
 import { type Binding, errorsOf, type Operation } from '../core/operation.ts';
+import { USER_PERMISSIONS } from '../core/permissions.ts';
 import { errorExampleOf, hasRetryAfter } from './openapi-errors.ts';
 import { type SchemaObject, toOpenApiSchema } from './openapi-schema.ts';
 
@@ -49,6 +50,10 @@ const SECURITY: Readonly<Record<Operation['actor'], Security>> = {
 	visitor: [],
 };
 
+/** A user may do it with a token of their own. */
+const isUsers = ({ permission, isOpenToUser }: Operation): boolean =>
+	isOpenToUser === true || (permission !== undefined && USER_PERMISSIONS.has(permission));
+
 const RATE_LIMIT_HEADERS = [
 	'X-RateLimit-Limit',
 	'X-RateLimit-Remaining',
@@ -78,7 +83,7 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 		summary: operation.summary,
 		description: descriptionOf(operation),
 		tags: [operation.name.slice(0, operation.name.indexOf('.'))],
-		security: SECURITY[operation.actor],
+		security: [...SECURITY[operation.actor], ...(isUsers(operation) ? [{ UserToken: [] }] : [])],
 		...(permission === undefined ? {} : { 'x-permission': permission }),
 		parameters: [
 			...parametersOf(operation, 'path', pathFields),
@@ -103,8 +108,9 @@ function whoOf(operation: Operation): string {
 	if (operation.actor === 'visitor') return 'anybody, without a credential.';
 	if (operation.actor === 'operator') return 'the operator, with the master key.';
 	const orTenant = operation.actor === 'any' ? ', or without one as the tenant itself' : '';
+	const orUser = isUsers(operation) ? ', or a user by a token of their own' : '';
 	const who = `a key with the permission \`${operation.permission}\`, acting as the user in \`X-User-Id\``;
-	return `${who}${orTenant}. **Cost:** ${operation.cost} of the tenant's request bucket.`;
+	return `${who}${orTenant}${orUser}. **Cost:** ${operation.cost} of the tenant's request bucket.`;
 }
 
 const isRequired = (input: TObject, name: string) => input.required?.includes(name) ?? false;

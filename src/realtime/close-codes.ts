@@ -6,6 +6,7 @@ export const CLOSE = {
 	credential_revoked: 4501,
 	bad_request: 4502,
 	connection_limit: 4504,
+	user_deactivated: 4507,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE;

@@ -12,7 +12,7 @@ import type { Effect } from '../core/effect.ts';
 import type { Stream } from '../core/event.ts';
 import { roomTopic, userStream } from '../core/event.ts';
 import type { TenantId, UserId } from '../core/ids.ts';
-import { CLOSE } from './close-codes.ts';
+import { CLOSE, type CloseReason } from './close-codes.ts';
 import type { Connection, Connections } from './connections.ts';
 import { topicOf } from './topics.ts';
 
@@ -104,6 +104,15 @@ export function createHub(connections: Connections): Hub {
 		}
 	}
 
+	function closeUser(
+		{ tenant_id, user_id }: { tenant_id: TenantId; user_id: UserId },
+		reason: CloseReason,
+	): void {
+		for (const connection of connections.ofUser(tenant_id, user_id)) {
+			connection.close(CLOSE[reason], reason);
+		}
+	}
+
 	return {
 		publish(tenant_id, cursor, stream, frame) {
 			if (cursor !== null) heads.set(tenant_id, cursor);
@@ -134,6 +143,11 @@ export function createHub(connections: Connections): Hub {
 					for (const connection of connections.ofKey(effect.tenant_id, effect.key_id)) {
 						connection.close(CLOSE.credential_revoked, 'credential_revoked');
 					}
+					return;
+				case 'user.revoked':
+					return closeUser(effect, 'credential_revoked');
+				case 'user.deactivated':
+					return closeUser(effect, 'user_deactivated');
 			}
 		},
 		attach(given) {

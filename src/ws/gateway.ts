@@ -11,22 +11,22 @@ import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
 import type { AnyElysia, Elysia } from 'elysia';
 import { requireActor } from '../core/authorize.ts';
 import type { UserCaller } from '../core/caller.ts';
-import { encodeCursor } from '../core/cursor.ts';
+import { isCursor } from '../core/cursor.ts';
 import { AppError, errorBodyOf } from '../core/errors.ts';
-import { roomTopic } from '../core/event.ts';
-import { type RoomId, type TenantNo, USER_ID, type UserId } from '../core/ids.ts';
+import type { Stamp } from '../core/generations.ts';
+import { USER_ID, type UserId } from '../core/ids.ts';
 import type { Operation } from '../core/operation.ts';
-import type { LogHead } from '../db/event-log.ts';
 import type { Answered } from '../http/answer-headers.ts';
 import type { Answering } from '../http/answering.ts';
 import { type Credential, userIdOf } from '../http/authentication.ts';
 import { describeUpgrade } from '../http/openapi.ts';
+import { requireOrigin } from '../http/origins.ts';
 import { aliasesOf } from '../http/path-aliases.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { requestTarget } from '../http/request-target.ts';
 import type { Connections } from '../realtime/connections.ts';
-import { topicOf } from '../realtime/topics.ts';
 import { type Dispatch, requestIdIn } from './dispatch.ts';
+import type { Following } from './following.ts';
 import { Socket, type SocketLimits } from './socket.ts';
 
 export interface GatewayLimits extends SocketLimits {
@@ -34,9 +34,7 @@ export interface GatewayLimits extends SocketLimits {
 	perUser: number;
 	perTenant: number;
 	perServer: number;
-	subscriptionsMax: number;
 	frameBytesMax: number;
-	contentBytesMax: number;
 }
 
 export interface GatewayDeps extends Answering {
@@ -47,15 +45,17 @@ export interface GatewayDeps extends Answering {
 	operation: Operation;
 	/** Of the server, for tenants without their own. */
 	allowedOrigins: readonly string[];
-	/** The user's rooms with what is unread in each. */
-	roomsOf(caller: UserCaller): Promise<readonly { room_id: RoomId; unread: number }[]>;
-	headOf(tenant: TenantNo): LogHead;
+	following: Following;
+	/** False once the credential was revoked, or its user. */
+	isCurrent(stamp: Stamp): boolean;
 	/** A number in [0, 1). */
 	random(): number;
 }
 
 /** Seconds without a sign of life from the client before Bun drops it; Bun pings in time. */
 const IDLE_TIMEOUT_S = 60;
+/** How often a client may expect to hear something. */
+export const HEARTBEAT_MS = (IDLE_TIMEOUT_S / 2) * 1000;
 /** Above our own limit, so that the refusal is ours; beyond, Bun ends the connection with 1009. */
 const FRAME_HEADROOM_BYTES = 64 * 1024;
 /** Unsent beyond this, Bun drops the connection. The hub closes with a code well before. */
@@ -67,25 +67,23 @@ const DRAIN_SLICE = 500;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export function createGateway(deps: GatewayDeps) {
-	const { authentication, authorizer, connections, clock, ids, log, limits, operation } = deps;
-	const limitsShown = {
-		frames_per_second: limits.frameRate?.per_second ?? 0,
-		subscriptions: limits.subscriptionsMax,
-		frame_bytes: limits.frameBytesMax,
-		content_bytes: limits.contentBytesMax,
-	};
+	const { authentication, authorizer, connections, clock, following, ids, log, limits } = deps;
+	const { operation } = deps;
 	let isDraining = false;
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
-	function admit(credential: Credential, request: Request): Socket {
+	async function admit(credential: Credential, request: Request): Promise<Socket> {
 		const { caller, profile } = credential;
 		authorizer.authorize(caller, operation, operation.cost ?? 0);
 		const origin = request.headers.get('Origin');
 		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
-		const user_id = requestedUser(request);
-		const user = requireActor({ ...caller, user_id }, operation) as UserCaller;
+		const actor = await authentication.actAs(caller, requestedUser(request));
+		const user = requireActor(actor, operation) as UserCaller;
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
-		return new Socket(ids('conn'), user.user_id, credential, clock.monotonic);
+		const socket = new Socket(ids('conn'), user, credential, clock.monotonic);
+		const cursor = requestedCursor(request);
+		if (cursor !== undefined) socket.resumeFrom = cursor;
+		return socket;
 	}
 
 	async function upgrade(request: Request, server: Server<Socket>): Promise<Response | undefined> {
@@ -93,11 +91,14 @@ export function createGateway(deps: GatewayDeps) {
 		const answered: Answered = { request_id: requestIdOf(request.headers, ids) };
 		let response: Response | undefined;
 		try {
-			const credential = await authentication.tenant(request.headers, () =>
-				deps.addressOf(request),
-			);
+			const address = () => deps.addressOf(request);
+			const ticket = ticketOf(request);
+			const credential =
+				ticket === undefined
+					? await authentication.tenant(request.headers, address)
+					: await authentication.ticket(ticket, address);
 			answered.tenant = credential.caller;
-			const socket = admit(credential, request);
+			const socket = await admit(credential, request);
 			const headers = deps.answerHeaders(answered);
 			if (!server.upgrade(request, { data: socket, headers })) {
 				throw new AppError('VALIDATION_ERROR', 'Expected a WebSocket upgrade', {
@@ -129,48 +130,25 @@ export function createGateway(deps: GatewayDeps) {
 			return;
 		}
 		connections.add(socket);
+		// What was revoked during the upgrade found no socket to close.
+		if (!deps.isCurrent(socket.caller.stamp)) {
+			socket.end('credential_revoked');
+			return;
+		}
 		expire(socket);
-		void greet(socket).catch((error) => {
+		void following.greet(socket).catch((error) => {
 			log.error({ err: error, connection_id: socket.connection_id }, 'Socket not greeted');
 			socket.close(1011, 'internal_error');
 		});
 	}
 
-	/** Closes the socket when its key ends. */
+	/** Closes the socket when its key or token ends. */
 	function expire(socket: Socket): void {
-		const { expires_at } = socket.grant;
+		const { expires_at } = socket.grant.caller;
 		if (expires_at === null) return;
 		const leftMs = expires_at - clock.now();
 		if (leftMs <= 0) socket.end('credential_revoked');
 		else socket.expiry = setTimeout(() => expire(socket), Math.min(leftMs, TIMER_MS_MAX));
-	}
-
-	/**
-	 * Subscribes to everything the user follows and sends the first frame. The rooms are read and
-	 * subscribed to in one turn of the event loop, in which no commit can publish.
-	 */
-	async function greet(socket: Socket): Promise<void> {
-		const { caller } = socket;
-		const { tenant_id, user_id } = caller;
-		const rooms = await deps.roomsOf(caller);
-		const { epoch, last_cursor } = deps.headOf(caller.tenant);
-		let unread_count = 0;
-		for (const { room_id, unread } of rooms) {
-			socket.subscribe(topicOf(tenant_id, roomTopic(room_id)));
-			unread_count += unread;
-		}
-		socket.greet(
-			JSON.stringify({
-				type: 'connected',
-				connection_id: socket.connection_id,
-				user_id,
-				cursor: encodeCursor(epoch, last_cursor),
-				resumed: false,
-				unread_count,
-				heartbeat_ms: (IDLE_TIMEOUT_S / 2) * 1000,
-				limits: limitsShown,
-			}),
-		);
 	}
 
 	function message(ws: ServerWebSocket<Socket>, frame: string | Buffer): void {
@@ -208,7 +186,7 @@ export function createGateway(deps: GatewayDeps) {
 			connections.remove(ws.data);
 		}),
 		// Bun calls what is missing on `data` instead, so each of them is there.
-		drain: () => {},
+		drain: guarded((ws: ServerWebSocket<Socket>) => ws.data.onDrain()),
 		ping: () => {},
 		pong: () => {},
 		error: (error, ws) =>
@@ -252,14 +230,14 @@ export function createGateway(deps: GatewayDeps) {
 
 export type Gateway = ReturnType<typeof createGateway>;
 
-/** An exact match, or a wildcard. Who sends no Origin is no browser, and brought a credential. */
-function requireOrigin(origin: string | null, allowed: readonly string[]): void {
-	if (origin === null || allowed.includes('*') || allowed.includes(origin)) return;
-	throw new AppError(
-		'AUTHORIZATION_ERROR',
-		"Origin not allowed: add it to the tenant's allowed_origins, or to ALLOWED_ORIGINS",
-		{ field: 'Origin' },
-	);
+const hasCredential = ({ headers }: Request): boolean =>
+	headers.has('X-API-Key') || headers.has('Authorization');
+
+/** The ticket in `?token=`, where no header brings a credential. */
+function ticketOf(request: Request): string | undefined {
+	const { query } = requestTarget(request.url);
+	if (query === '' || hasCredential(request)) return undefined;
+	return new URLSearchParams(query).get('token') ?? undefined;
 }
 
 /** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
@@ -268,8 +246,11 @@ function requestedUser(request: Request): UserId | null {
 	const text = requestTarget(request.url).query;
 	if (text === '') return inHeader;
 	const query = new URLSearchParams(text);
+	if (query.has('token') && (hasCredential(request) || query.getAll('token').length > 1)) {
+		throw new AppError('VALIDATION_ERROR', 'There must be one credential', { field: 'token' });
+	}
 	for (const name of query.keys()) {
-		if (name === 'user_id') continue;
+		if (name === 'user_id' || name === 'token' || name === 'cursor') continue;
 		throw new AppError('VALIDATION_ERROR', 'Unknown parameter', { field: name.slice(0, 128) });
 	}
 	const [inQuery, ...more] = query.getAll('user_id');
@@ -283,4 +264,12 @@ function requestedUser(request: Request): UserId | null {
 		});
 	}
 	return inQuery as UserId;
+}
+
+/** Where the client wants to go on, in `?cursor=`. */
+function requestedCursor(request: Request): string | undefined {
+	const [cursor, ...more] = new URLSearchParams(requestTarget(request.url).query).getAll('cursor');
+	if (cursor === undefined) return undefined;
+	if (more.length === 0 && isCursor(cursor)) return cursor;
+	throw new AppError('VALIDATION_ERROR', 'Must be one cursor', { field: 'cursor' });
 }

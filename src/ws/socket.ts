@@ -26,13 +26,14 @@ class Activity {
 	badFrames: TokenBucket | undefined;
 	floodedSince = 0;
 	refusedAt = Number.NEGATIVE_INFINITY;
+	/** Where its client wants to go on, as it was written. */
+	resumeFrom: string | undefined;
+	onDrained: (() => void) | undefined;
 }
 
 /** The credential that a socket was opened with. One for all sockets of a key, as a rule. */
 export interface Grant {
 	readonly caller: TenantCaller;
-	/** When it ends, for the gateway to close the socket by. */
-	readonly expires_at: number | null;
 }
 
 /**
@@ -45,14 +46,24 @@ export class Socket implements Connection {
 	readonly user_id: UserId;
 	readonly grant: Grant;
 	expiry: Timer | undefined;
+	/** The cursor from which on it is live. */
+	liveSince = 0;
 	#isLive = false;
 	#ws: ServerWebSocket<Socket> | undefined;
 	#activity: Activity | undefined;
+	/** Of the user as the socket was opened: what was revoked since does not act through it. */
+	readonly #generation: number;
 	readonly #monotonic: () => number;
 
-	constructor(connection_id: ConnectionId, user_id: UserId, grant: Grant, monotonic: () => number) {
+	constructor(
+		connection_id: ConnectionId,
+		user: UserCaller,
+		grant: Grant,
+		monotonic: () => number,
+	) {
 		this.connection_id = connection_id;
-		this.user_id = user_id;
+		this.user_id = user.user_id;
+		this.#generation = user.stamp.user;
 		this.grant = grant;
 		this.#monotonic = monotonic;
 	}
@@ -67,7 +78,9 @@ export class Socket implements Connection {
 
 	/** Made when asked for: kept, it would weigh as much as the socket. */
 	get caller(): UserCaller {
-		return { ...this.grant.caller, user_id: this.user_id };
+		const { grant, user_id } = this;
+		const stamp = { ...grant.caller.stamp, user_id, user: this.#generation };
+		return { ...grant.caller, user_id, stamp };
 	}
 
 	get isLive(): boolean {
@@ -83,15 +96,39 @@ export class Socket implements Connection {
 		return this.#active.topics;
 	}
 
+	get resumeFrom(): string | undefined {
+		return this.#activity?.resumeFrom;
+	}
+
+	set resumeFrom(cursor: string) {
+		this.#active.resumeFrom = cursor;
+	}
+
 	attach(ws: ServerWebSocket<Socket>): void {
 		this.#ws = ws;
 	}
 
-	/** Sends the first frame. Events come after it, never before. */
-	greet(frame: string): void {
-		if (this.#ws?.readyState !== WebSocket.OPEN) return;
-		this.#ws.send(frame);
-		this.#isLive = true;
+	/** Events above `cursor` are for it from here on. */
+	goLive(cursor: number): void {
+		this.liveSince = cursor;
+		this.#isLive = this.#ws?.readyState === WebSocket.OPEN;
+	}
+
+	/** Events are for it no longer, until it is live again. */
+	pause(): void {
+		this.#isLive = false;
+	}
+
+	/** Resolves when the client has taken some of what waits for it, or is gone. One waits at a time. */
+	drained(): Promise<void> {
+		if (this.#ws === undefined) return Promise.resolve();
+		return new Promise((resolve) => {
+			this.#active.onDrained = resolve;
+		});
+	}
+
+	onDrain(): void {
+		this.#activity?.onDrained?.();
 	}
 
 	/** From here on it is closed: nothing is sent any more. */
@@ -99,6 +136,7 @@ export class Socket implements Connection {
 		this.#isLive = false;
 		this.#ws = undefined;
 		clearTimeout(this.expiry);
+		this.onDrain();
 	}
 
 	get isOpen(): boolean {
@@ -140,8 +178,9 @@ export class Socket implements Connection {
 
 	close(code: number, reason: string): void {
 		this.#flush();
-		this.#isLive = false;
-		this.#ws?.close(code, reason);
+		const ws = this.#ws;
+		this.detach();
+		ws?.close(code, reason);
 	}
 
 	bufferedBytes(): number {

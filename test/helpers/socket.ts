@@ -47,7 +47,9 @@ export interface Socket {
 
 const FRAME_TYPES = new Set(
 	`connected reply error message ack.received read.updated room.created room.updated room.deleted
-	member.added member.updated member.removed server.shutdown pong`.split(/\s+/),
+	member.added member.updated member.removed room.gap replay.done resync typing server.shutdown pong`.split(
+		/\s+/,
+	),
 );
 
 /**
@@ -78,7 +80,7 @@ function track(ws: WebSocket): Tracked {
 	const taken = new Set<Frame>();
 	const violations: string[] = [];
 	const waiting = new Set<() => void>();
-	const check = createRules((violation) => violations.push(violation));
+	const rules = createRules((violation) => violations.push(violation));
 	let requests = 0;
 
 	const wake = () => {
@@ -86,7 +88,7 @@ function track(ws: WebSocket): Tracked {
 	};
 	ws.onmessage = ({ data }) => {
 		const frame = parseFrame(data);
-		check(frame);
+		rules.check(frame);
 		frames.push(frame);
 		wake();
 	};
@@ -126,6 +128,7 @@ function track(ws: WebSocket): Tracked {
 
 	const send: Socket['send'] = (frame) => {
 		const isRaw = typeof frame === 'string' || frame instanceof Uint8Array;
+		if (!isRaw && 'type' in frame && frame.type === 'resume') rules.goBack();
 		ws.send(isRaw ? frame : JSON.stringify(frame));
 	};
 	const next = (type: string, deadlineMs = DEADLINE_MS) =>
@@ -161,24 +164,33 @@ function track(ws: WebSocket): Tracked {
 }
 
 /** What holds on every socket. */
-function createRules(report: (violation: string) => void): (frame: Frame) => void {
+/** A replay ends at a cursor that was told, or at one above it. */
+const isRisen = (type: string, cursor: string, head: string): boolean =>
+	type === 'replay.done' ? cursor >= head : cursor > head;
+
+function createRules(report: (violation: string) => void) {
 	const answered = new Set<string>();
 	let isFirst = true;
 	let head: string | undefined;
-	return (frame) => {
-		if (isFirst !== (frame.type === 'connected')) report(`"${frame.type}" is out of place`);
-		isFirst = false;
-		if (!FRAME_TYPES.has(frame.type)) report(`"${frame.type}" is no frame of the contract`);
-		if (frame.request_id !== undefined && (frame.type === 'reply' || frame.type === 'error')) {
-			if (answered.has(frame.request_id)) report(`${frame.request_id} was answered twice`);
-			answered.add(frame.request_id);
-		}
-		if (frame.cursor !== undefined) {
-			if (head !== undefined && frame.cursor <= head) {
+	return {
+		/** The client asks for what was before `connected`. */
+		goBack(): void {
+			head = undefined;
+		},
+		check(frame: Frame): void {
+			if (isFirst !== (frame.type === 'connected')) report(`"${frame.type}" is out of place`);
+			isFirst = false;
+			if (!FRAME_TYPES.has(frame.type)) report(`"${frame.type}" is no frame of the contract`);
+			if (frame.request_id !== undefined && (frame.type === 'reply' || frame.type === 'error')) {
+				if (answered.has(frame.request_id)) report(`${frame.request_id} was answered twice`);
+				answered.add(frame.request_id);
+			}
+			if (frame.cursor === undefined) return;
+			if (head !== undefined && !isRisen(frame.type, frame.cursor, head)) {
 				report(`The cursor ${frame.cursor} of "${frame.type}" is not above ${head}`);
 			}
 			head = frame.cursor;
-		}
+		},
 	};
 }
 

@@ -51,6 +51,26 @@ export async function createKey(
 	return { ...key, api_key: key.api_key };
 }
 
+/** A token of the tenant's user. */
+export async function createToken(
+	tenant: TestTenant,
+	user: string,
+	body: Record<string, unknown> = {},
+): Promise<string> {
+	const answer = await tenant.as().post<{ token: string }>(`/users/${user}/tokens`, body);
+	return bodyOf(answer, 201).token;
+}
+
+/** A ticket that opens a socket of the user. */
+export async function createTicket(tenant: TestTenant, user: string): Promise<string> {
+	const answer = await tenant.as(user).post<{ token: string }>('/ws/token');
+	return bodyOf(answer, 200).token;
+}
+
+/** A client that shows a user's token, as a page or an app does. */
+export const withToken = (server: Server, token: string): HttpClient =>
+	httpClient(server, { headers: { Authorization: `Bearer ${token}` } });
+
 /** A group that `owner` made, with these members beside. */
 export async function createGroup(
 	tenant: TestTenant,

@@ -97,3 +97,10 @@ export interface Frame extends Record<string, unknown> {
 	cursor?: string;
 	request_id?: string;
 }
+
+export interface EventsPage {
+	/** As the sockets of all rooms are told them. */
+	events: (Frame & { cursor: string })[];
+	next_cursor: string | null;
+	as_of: string;
+}

@@ -36,6 +36,9 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	messages: ['members'],
 	rooms: ['members', 'messages'],
 	receipts: ['members'],
+	typing: ['members'],
+	users: [],
+	events: ['members', 'messages', 'rooms'],
 	status: [],
 };
 

@@ -24,6 +24,9 @@ export const TIMERS: Readonly<Record<string, string>> = {
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
 	'src/db/disk-guard.ts': 'looks at the free space',
+	'src/features/events/worker.ts': 'pauses between slices, and between looks',
+	'src/features/typing/worker.ts': 'ends what was not said again',
+	'src/realtime/waiters.ts': 'ends a wait for events',
 	'src/ws/gateway.ts': 'ends a socket with its key',
 };
 

@@ -7,6 +7,10 @@ export const TENANTLESS: readonly { sql: string; why: string }[] = [
 		sql: 'where ("api_keys"."prefix" = ?',
 		why: 'authentication: it is what finds the tenant',
 	},
+	{
+		sql: 'FROM user_tokens WHERE prefix =',
+		why: 'authentication: it is what finds the tenant',
+	},
 ];
 
 /** What `create` prepares on a database of this schema. Nothing of it is run. */

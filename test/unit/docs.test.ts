@@ -95,6 +95,12 @@ describe('what a page points at', () => {
 	});
 });
 
+/** Frames that are neither events nor sent by clients. */
+const OTHERS = [
+	...['connected', 'error', 'pong', 'reply', 'server.shutdown'],
+	...['replay.done', 'resync', 'room.gap'],
+];
+
 describe('docs/protocol.md', () => {
 	let bindings: FrameBinding[];
 	let events: EventType[];
@@ -135,19 +141,20 @@ describe('docs/protocol.md', () => {
 	});
 
 	test('has every other frame of the server', () => {
-		const types = filesOf('src/ws/*.ts', 'src/features/connections/*.ts').flatMap((path) => [
-			...read(path).matchAll(/(?:\(\{|"|\{)\s*"?type"?: ?['"]([a-z._]+)['"]/g),
-		]);
+		const types = filesOf(
+			'src/ws/*.ts',
+			'src/features/connections/*.ts',
+			'src/features/events/service/missed.ts',
+		).flatMap((path) => [...read(path).matchAll(/(?:\(\{|"|\{)\s*"?type"?: ?['"]([a-z._]+)['"]/g)]);
 		const names = [...new Set(types.map(([, type = '']) => type))].sort();
 
-		expect(names).toEqual(['connected', 'error', 'pong', 'reply', 'server.shutdown']);
+		expect(names).toEqual([...OTHERS].sort());
 		for (const name of names) expect(rowOf(protocol, `\`${name}\``)).not.toBe('');
 	});
 
 	test('names no frame that is not there', () => {
-		const others = ['connected', 'error', 'pong', 'reply', 'server.shutdown'];
 		const known = [
-			...others,
+			...OTHERS,
 			...bindings.map(({ type }) => type),
 			...events.map(({ type, frame }) => frame ?? type),
 		];

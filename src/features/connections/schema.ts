@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox';
-import { NoInput, SuccessField, UserIdField } from '../../core/fields.ts';
+import { CursorField, NoInput, SuccessField, UserIdField } from '../../core/fields.ts';
 import type { UserId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
 
@@ -16,11 +16,20 @@ export const openConnection = defineOperation({
 	name: 'connections.open',
 	summary: 'Open a WebSocket as a user',
 	description:
-		'An upgrade request. The user is named by `X-User-Id` or `?user_id=`. A browser’s `Origin` must be among the `allowed_origins` of the tenant, or else of the server. The socket follows all rooms of the user; see docs/protocol.md for its frames.',
+		'An upgrade request. The user is named by `X-User-Id` or `?user_id=`, or is that of the token or ticket: `?token=wst_…` (see `POST /ws/token`) takes the place of the headers. A browser’s `Origin` must be among the `allowed_origins` of the tenant, or else of the server. The socket follows all rooms of the user, with `?cursor=` from where its client left off; see docs/protocol.md for its frames.',
 	actor: 'user',
 	permission: 'rooms:read',
 	cost: 1,
-	input: Type.Object({ user_id: Type.Optional(UserIdField) }, { additionalProperties: false }),
+	input: Type.Object(
+		{
+			user_id: Type.Optional(UserIdField),
+			token: Type.Optional(
+				Type.String({ maxLength: 64, description: 'A ticket, good for one try' }),
+			),
+			cursor: Type.Optional(CursorField),
+		},
+		{ additionalProperties: false },
+	),
 	output: NoInput,
 	errors: [],
 	example: { input: { user_id: 'alice' as UserId }, output: {} },
@@ -61,4 +70,18 @@ export const unsubscribeTopic = defineOperation({
 	output: SuccessField,
 	errors: [],
 	example: { input: { topic: 'orders' }, output: { success: true as const } },
+});
+
+export const resumeConnection = defineOperation({
+	name: 'connections.resume',
+	summary: 'Go on from a cursor on this socket',
+	description:
+		'For a client that could not name its cursor in `GET /ws?cursor=`, as its first frame. What was missed comes before the reply; 409 once the socket was told of an event.',
+	actor: 'user',
+	permission: 'rooms:read',
+	cost: 1,
+	input: Type.Object({ cursor: CursorField }, { additionalProperties: false }),
+	output: SuccessField,
+	errors: ['CONFLICT'],
+	example: { input: { cursor: '3k9qv00000000a1f' }, output: { success: true as const } },
 });

@@ -120,6 +120,10 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		/** The live key with this public part, for authentication. Expiry is the asker's to compare. */
 		findByPrefix: async (prefix: string): Promise<KeyRow | undefined> =>
 			read.keys.findByPrefix(prefix),
+
+		/** The live key that made a token. Expiry is the asker's to compare. */
+		findById: async (tenant: TenantNo, key_id: KeyId): Promise<KeyRow | undefined> =>
+			read.keys.find(tenant, key_id),
 	};
 }
 

@@ -31,6 +31,12 @@ export function createKeysStore(db: Database) {
 		.where(and(eq(apiKeys.prefix, p('prefix')), isNull(apiKeys.revoked_at)))
 		.limit(1)
 		.prepare();
+	const byId = orm
+		.select()
+		.from(apiKeys)
+		.where(and(ofTenant, eq(apiKeys.key_id, p('key_id'))))
+		.limit(1)
+		.prepare();
 	// Ids are UUIDv7: their text order is the order of creation, within the millisecond's chance.
 	const page = orm
 		.select()
@@ -50,6 +56,8 @@ export function createKeysStore(db: Database) {
 		insert: (row: Omit<KeyRow, 'revoked_at'>): void => void insert.run(row),
 		/** The one look-up without a tenant: it is what finds the tenant. Live keys only. */
 		findByPrefix: (prefix: string): KeyRow | undefined => byPrefix.get({ prefix }),
+		/** A live key of the tenant. */
+		find: (tenant: TenantNo, key_id: KeyId): KeyRow | undefined => byId.get({ tenant, key_id }),
 		/** Live keys below `before`, newest first. */
 		list: (tenant: TenantNo, before: string, limit: number): KeyRow[] =>
 			page.all({ tenant, before, limit }),

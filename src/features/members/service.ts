@@ -21,7 +21,7 @@ import {
 	type removeMember,
 	type updateMember,
 } from './schema.ts';
-import type { Access, MemberRow, MembersStore } from './store.ts';
+import type { Access, FollowedRow, MemberRow, MembersStore } from './store.ts';
 
 export type { Access } from './store.ts';
 
@@ -52,6 +52,13 @@ export async function requireAccess(
 	if (!isVisible) throw new AppError('NOT_FOUND', ROOM_NOT_FOUND);
 	return access;
 }
+
+/** The rooms in which something happened above a cursor while the user was in them, ended ones too. */
+export const listFollowed = (
+	tx: MembersTx,
+	{ tenant, user_id }: UserCaller,
+	after: number,
+): FollowedRow[] | Promise<FollowedRow[]> => tx.members.listFollowed(tenant, user_id, after);
 
 /** The tenant may do all that an owner may. */
 const rankOf = (role: Role | null): number => (role === null ? -1 : ROLES.indexOf(role));

@@ -24,6 +24,14 @@ export interface MemberRow {
 	read_seq: number;
 }
 
+/** A room as a user followed it: from its joining, up to and with its leaving or the room's end. */
+export interface FollowedRow {
+	room: RoomNo;
+	room_id: RoomId;
+	joined_cursor: number;
+	left_cursor: number | null;
+}
+
 /** A user's place in one of its rooms. */
 export interface UserRoomRow {
 	room_id: RoomId;
@@ -59,6 +67,17 @@ const SQL = {
 		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
 			AND r.deleted_at IS NULL`,
+	followed: `SELECT m.room, r.room_id, m.joined_cursor, m.left_cursor
+		FROM memberships m INDEXED BY memberships_by_user
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
+			AND h.last_cursor > $after
+		UNION ALL
+		SELECT m.room, r.room_id, m.joined_cursor, m.left_cursor
+		FROM memberships m INDEXED BY memberships_ended
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor > $after`,
 	openHead: `INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
 		VALUES ($tenant, $room, 0, 0, 0, 0)`,
 	touchHead: `UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
@@ -111,6 +130,10 @@ export function createMembersStore(db: Database) {
 		SQL.countRooms,
 	);
 	const roomsOf = prepare<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(db, SQL.roomsOf);
+	const followed = prepare<FollowedRow, { tenant: TenantNo; user_id: UserId; after: number }>(
+		db,
+		SQL.followed,
+	);
 	const openHead = prepare<null, OfRoom>(db, SQL.openHead);
 	const touchHead = prepare<null, OfRoom & { cursor: number; joined: number }>(db, SQL.touchHead);
 	const join = prepare<
@@ -141,6 +164,10 @@ export function createMembersStore(db: Database) {
 		/** Every room of a user, hidden ones too: a socket follows them all. */
 		listRooms: (tenant: TenantNo, user_id: UserId): UserRoomRow[] =>
 			roomsOf.all({ tenant, user_id }),
+
+		/** The rooms in which something happened above a cursor while the user was in them. */
+		listFollowed: (tenant: TenantNo, user_id: UserId, after: number): FollowedRow[] =>
+			followed.all({ tenant, user_id, after }),
 
 		insertHead: (tenant: TenantNo, room: RoomNo): void => void openHead.run({ tenant, room }),
 		/** Notes the room's latest event, and how many members came (or, negative, went). */

@@ -31,6 +31,8 @@ const BAD_FRAMES_PER_SOCKET = 8;
 
 const ROOM_ID: Schema = { type: 'string', pattern: '^room_', minLength: 6, maxLength: 45 };
 const SEQ: Schema = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
+const LIMIT: Schema = { type: 'integer', minimum: 1, maximum: 100 };
+const PAGE_CURSOR: Schema = { type: 'string', pattern: '.', minLength: 1, maxLength: 256 };
 const TOPIC: Schema = { type: 'string', pattern: '.', minLength: 1, maxLength: 128 };
 
 /** The fields of every frame, from the contract (section 5); a type without an entry fails. */
@@ -46,9 +48,23 @@ const FIELDS: Readonly<Record<string, Record<string, Schema>>> = {
 	},
 	ack: { room_id: ROOM_ID, seq: SEQ },
 	read: { room_id: ROOM_ID, seq: SEQ },
+	'typing.start': { room_id: ROOM_ID },
+	'typing.stop': { room_id: ROOM_ID },
+	resume: { cursor: { type: 'string', pattern: '^[0-9a-v]{16}$', minLength: 16, maxLength: 16 } },
+	'rooms.list': { limit: LIMIT, cursor: PAGE_CURSOR },
+	'rooms.get': { room_id: ROOM_ID },
+	'members.list': { room_id: ROOM_ID, limit: LIMIT, cursor: PAGE_CURSOR },
+	'messages.list': {
+		room_id: ROOM_ID,
+		after_seq: { ...SEQ, minimum: 0 },
+		before_seq: SEQ,
+		limit: LIMIT,
+	},
 };
 
-const OPTIONAL = ['meta', 'client_msg_id'];
+const OPTIONAL = ['meta', 'client_msg_id', 'limit', 'cursor', 'after_seq', 'before_seq'];
+const isRequired = (type: string) => (name: string) =>
+	type === 'resume' || !OPTIONAL.includes(name);
 
 let scene: Scene;
 let bystander: Bystander;
@@ -81,8 +97,9 @@ const validFields = (type: string): Record<string, unknown> => {
 		content: 'hello',
 		seq: 1,
 		topic: 'orders',
+		cursor: '0000000000000000',
 	};
-	const names = Object.keys(FIELDS[type] ?? {}).filter((name) => !OPTIONAL.includes(name));
+	const names = Object.keys(FIELDS[type] ?? {}).filter(isRequired(type));
 	return Object.fromEntries(names.map((name) => [name, values[name]]));
 };
 
@@ -159,7 +176,7 @@ describe('a field of a frame', () => {
 	test('is missed by name, and refused by name when nobody knows it', async () => {
 		const found: string[] = [];
 		for (const [type, fields] of Object.entries(FIELDS)) {
-			const required = Object.keys(fields).filter((name) => !OPTIONAL.includes(name));
+			const required = Object.keys(fields).filter(isRequired(type));
 			const unknown = ['surprise', '__proto__', 'constructor', 'toString', '', 'user_id', 'tenant'];
 			for (const field of [...required, ...unknown]) {
 				const json = required.includes(field) ? undefined : JSON.stringify(CANARY);
@@ -251,8 +268,8 @@ describe('a frame', () => {
 			'"toString"',
 			'"connected"',
 			'"message"',
-			'"typing.start"',
-			'"resume"',
+			'"typing.began"',
+			'"presence.query"',
 			`"${CANARY}"`,
 			String(CANARY_NUMBER),
 			'null',

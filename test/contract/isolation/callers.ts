@@ -1,7 +1,13 @@
 /** Makes every kind of caller of the matrix, as the headers that it sends. */
 import { type Credentials, headersOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
-import { createKey, operator, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createKey,
+	createTicket,
+	createToken,
+	operator,
+	type TestTenant,
+} from '../../helpers/tenants.ts';
 import { eventually } from '../../helpers/wait.ts';
 import { CALLERS, type CallerName, PERMISSION_OF, PERMISSIONS } from './expected.ts';
 import type { Twins } from './twins.ts';
@@ -9,6 +15,8 @@ import type { Twins } from './twins.ts';
 export interface Callers {
 	/** What this caller sends, for the operation or frame of this name. */
 	headersOf(name: CallerName, subject: string): Record<string, string>;
+	/** What `tic` opens its next socket with. */
+	ticket(): Promise<string>;
 }
 
 export const CALLER_NAMES = Object.keys(CALLERS) as CallerName[];
@@ -41,12 +49,16 @@ export async function createCallers(server: Server, { own, foreign }: Twins): Pr
 		bea: { user: cast.owner, headers: { Authorization: `Bearer ${key}` } },
 		mas: { master: server.masterKey },
 		mab: { headers: { Authorization: `Bearer ${server.masterKey}` } },
+		tok: { headers: { Authorization: `Bearer ${await createToken(tenant, cast.owner)}` } },
+		tic: { headers: { Authorization: `Bearer ${await createTicket(tenant, cast.owner)}` } },
 	};
 	return {
 		headersOf(name, subject) {
+			if (name === 'tic' && subject === 'connections.open') return {};
 			if (name !== 'lac') return headersOf(fixed[name]);
 			return headersOf(as(cast.owner, { key: lacking.get(PERMISSION_OF[subject] ?? '') ?? key }));
 		},
+		ticket: () => createTicket(tenant, cast.owner),
 	};
 }
 

@@ -27,6 +27,8 @@ export const CALLERS = {
 	bea: 'the owner, with the key as bearer token',
 	mas: 'the operator: the master key in X-Master-Key',
 	mab: 'the operator: the master key as bearer token',
+	tok: 'the owner, with a user token',
+	tic: 'the owner, with a ticket: in the query of /ws, as bearer token anywhere else',
 } as const;
 
 export type CallerName = keyof typeof CALLERS;
@@ -35,8 +37,8 @@ export const TARGETS = {
 	own: 'what belongs to the tenant',
 	foreign: 'what belongs to the other tenant',
 	missing: 'what nobody has',
-	foreign_user: 'the own room, and a user who is a member of the foreign twin only',
-	missing_user: 'the own room, and a user who is a member nowhere',
+	foreign_user: 'the own room, and a user whom the other tenant alone knows, in its twin',
+	missing_user: 'the own room, and a user whom nobody knows',
 	foreign_key: 'the own tenant, and a key of the other one',
 	missing_key: 'the own tenant, and a key that nobody has',
 } as const;
@@ -45,66 +47,86 @@ export type TargetName = keyof typeof TARGETS;
 
 /** HTTP statuses, by operation and target. */
 const HTTP = `
-operation        target       non mal unk for rev exp lac twi out mem mod adm own ten bea mas mab
-tenants.create   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
-tenants.list     own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-tenants.get      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-tenants.get      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-tenants.get      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-keys.create      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
-keys.create      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201
-keys.create      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-keys.list        own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-keys.list        foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-keys.list        missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-keys.revoke      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-keys.revoke      foreign_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-keys.revoke      missing_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-keys.revoke      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404
-rooms.create     own          401 401 401 401 401 401 403 201 201 201 201 201 201 201 201 401 401
-rooms.list       own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401
-rooms.get        own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
-rooms.get        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-rooms.get        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-rooms.update     own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401
-rooms.update     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-rooms.update     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-rooms.delete     own          401 401 401 401 401 401 403 404 404 403 403 403 200 200 200 401 401
-rooms.delete     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-rooms.delete     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-members.list     own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
-members.list     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-members.list     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-members.add      own          401 401 401 401 401 401 403 404 404 403 201 201 201 201 201 401 401
-members.add      foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401
-members.add      missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-members.update   own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401
-members.update   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-members.update   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-members.update   foreign_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401
-members.update   missing_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401
-members.remove   own          401 401 401 401 401 401 403 404 404 403 200 200 200 200 200 401 401
-members.remove   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-members.remove   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-members.remove   foreign_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401
-members.remove   missing_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401
-messages.send    own          401 401 401 401 401 401 403 404 404 201 201 201 201 201 201 401 401
-messages.send    foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401
-messages.send    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-messages.list    own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401
-messages.list    foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401
-messages.list    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401
-acks.send        own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401
-acks.send        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401
-acks.send        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401
-reads.send       own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401
-reads.send       foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401
-reads.send       missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401
-connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 400 101 401 401
-status.metrics   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200
-status.health    own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
-status.live      own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
-status.ready     own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+operation        target       non mal unk for rev exp lac twi out mem mod adm own ten bea mas mab tok tic
+tenants.create   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201 401 401
+tenants.list     own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+tenants.get      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+tenants.get      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+tenants.get      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+keys.create      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201 401 401
+keys.create      foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201 401 401
+keys.create      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+keys.list        own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+keys.list        foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+keys.list        missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+keys.revoke      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+keys.revoke      foreign_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+keys.revoke      missing_key  401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+keys.revoke      missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401
+rooms.create     own          401 401 401 401 401 401 403 201 201 201 201 201 201 201 201 401 401 201 401
+rooms.list       own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401
+rooms.get        own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401 200 401
+rooms.get        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+rooms.get        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+rooms.update     own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401 200 401
+rooms.update     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+rooms.update     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+rooms.delete     own          401 401 401 401 401 401 403 404 404 403 403 403 200 200 200 401 401 200 401
+rooms.delete     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+rooms.delete     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+members.list     own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401 200 401
+members.list     foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+members.list     missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+members.add      own          401 401 401 401 401 401 403 404 404 403 201 201 201 201 201 401 401 201 401
+members.add      foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401 404 401
+members.add      missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+members.update   own          401 401 401 401 401 401 403 404 404 403 403 200 200 200 200 401 401 200 401
+members.update   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+members.update   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+members.update   foreign_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401 404 401
+members.update   missing_user 401 401 401 401 401 401 403 404 404 403 403 404 404 404 404 401 401 404 401
+members.remove   own          401 401 401 401 401 401 403 404 404 403 200 200 200 200 200 401 401 200 401
+members.remove   foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+members.remove   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+members.remove   foreign_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401 404 401
+members.remove   missing_user 401 401 401 401 401 401 403 404 404 403 404 404 404 404 404 401 401 404 401
+messages.send    own          401 401 401 401 401 401 403 404 404 201 201 201 201 201 201 401 401 201 401
+messages.send    foreign      401 401 401 401 401 401 403 201 404 404 404 404 404 404 404 401 401 404 401
+messages.send    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+messages.list    own          401 401 401 401 401 401 403 404 404 200 200 200 200 200 200 401 401 200 401
+messages.list    foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 404 404 401 401 404 401
+messages.list    missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 404 401
+acks.send        own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401 200 401
+acks.send        foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401 404 401
+acks.send        missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401 404 401
+reads.send       own          401 401 401 401 401 401 403 404 404 200 200 200 200 400 200 401 401 200 401
+reads.send       foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401 404 401
+reads.send       missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401 404 401
+events.list      own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.get        own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.get        foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 404 400 401 401 403 401
+users.get        missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 404 400 401 401 403 401
+users.reactivate own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.reactivate foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 404 400 401 401 403 401
+users.reactivate missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 404 400 401 401 403 401
+users.update     own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.update     foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.update     missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.revoke     own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.revoke     foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.revoke     missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+tokens.create    own          401 401 401 401 401 401 403 400 400 400 400 400 400 201 400 401 401 403 401
+tokens.create    foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 201 400 401 401 403 401
+tokens.create    missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 201 400 401 401 403 401
+users.deactivate own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.deactivate foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+users.deactivate missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
+tickets.create   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401
+connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 400 101 401 401 101 101
+status.metrics   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
+status.health    own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+status.live      own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+status.ready     own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 `;
 
 /**
@@ -112,19 +134,36 @@ status.ready     own          200 200 200 200 200 200 200 200 200 200 200 200 20
  * HTTP. `-`: such a caller gets no socket (see connections.open above).
  */
 const FRAMES = `
-frame            target       lac twi out mem mod adm own bea
-ping             own            - 200 200 200 200 200 200 200
-subscribe        own            - 200 200 200 200 200 200 200
-unsubscribe      own            - 200 200 200 200 200 200 200
-send_message     own          403 404 404 200 200 200 200 200
-send_message     foreign      403 200 404 404 404 404 404 404
-send_message     missing      403 404 404 404 404 404 404 404
-ack              own          403 404 404 200 200 200 200 200
-ack              foreign      403 200 404 404 404 404 404 404
-ack              missing      403 404 404 404 404 404 404 404
-read             own          403 404 404 200 200 200 200 200
-read             foreign      403 200 404 404 404 404 404 404
-read             missing      403 404 404 404 404 404 404 404
+frame            target       lac twi out mem mod adm own bea tok tic
+ping             own            - 200 200 200 200 200 200 200 200 200
+subscribe        own            - 200 200 200 200 200 200 200 200 200
+unsubscribe      own            - 200 200 200 200 200 200 200 200 200
+send_message     own          403 404 404 200 200 200 200 200 200 200
+send_message     foreign      403 200 404 404 404 404 404 404 404 404
+send_message     missing      403 404 404 404 404 404 404 404 404 404
+ack              own          403 404 404 200 200 200 200 200 200 200
+ack              foreign      403 200 404 404 404 404 404 404 404 404
+ack              missing      403 404 404 404 404 404 404 404 404 404
+read             own          403 404 404 200 200 200 200 200 200 200
+read             foreign      403 200 404 404 404 404 404 404 404 404
+read             missing      403 404 404 404 404 404 404 404 404 404
+resume           own            - 200 200 200 200 200 200 200 200 200
+rooms.list       own            - 200 200 200 200 200 200 200 200 200
+rooms.get        own            - 404 404 200 200 200 200 200 200 200
+rooms.get        foreign        - 200 404 404 404 404 404 404 404 404
+rooms.get        missing        - 404 404 404 404 404 404 404 404 404
+typing.start     own            - 404 404 200 200 200 200 200 200 200
+typing.start     foreign        - 200 404 404 404 404 404 404 404 404
+typing.start     missing        - 404 404 404 404 404 404 404 404 404
+typing.stop      own            - 404 404 200 200 200 200 200 200 200
+typing.stop      foreign        - 200 404 404 404 404 404 404 404 404
+typing.stop      missing        - 404 404 404 404 404 404 404 404 404
+members.list     own            - 404 404 200 200 200 200 200 200 200
+members.list     foreign        - 200 404 404 404 404 404 404 404 404
+members.list     missing        - 404 404 404 404 404 404 404 404 404
+messages.list    own          403 404 404 200 200 200 200 200 200 200
+messages.list    foreign      403 200 404 404 404 404 404 404 404 404
+messages.list    missing      403 404 404 404 404 404 404 404 404 404
 `;
 
 /** What a key needs for each; an operation that is not here needs no permission. */
@@ -142,7 +181,17 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'messages.list': 'messages:read',
 	'acks.send': 'messages:read',
 	'reads.send': 'messages:read',
+	'events.list': 'events:read',
+	'users.get': 'users:read',
+	'users.update': 'users:write',
+	'users.deactivate': 'users:write',
+	'users.reactivate': 'users:write',
+	'users.revoke': 'users:write',
+	'tokens.create': 'tokens:create',
+	'tickets.create': 'tokens:create',
 	'connections.open': 'rooms:read',
+	'typing.start': 'rooms:read',
+	'typing.stop': 'rooms:read',
 	send_message: 'messages:write',
 	ack: 'messages:read',
 	read: 'messages:read',

@@ -49,7 +49,12 @@ async function socketOf(caller: CallerName, type: string): Promise<Socket> {
 	const name = caller === 'lac' ? `lac ${type}` : caller;
 	const open = sockets.get(name);
 	if (open !== undefined) return open;
-	const socket = await openSocket(used.server, { headers: callers.headersOf(caller, type) });
+	const socket = await openSocket(
+		used.server,
+		caller === 'tic'
+			? { query: `token=${await callers.ticket()}` }
+			: { headers: callers.headersOf(caller, type) },
+	);
 	sockets.set(name, socket);
 	return socket;
 }

@@ -1,7 +1,14 @@
 /** Names of one kind that read like those of another, and twins of them in the other tenant. */
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
-import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createGroup,
+	createTenant,
+	createToken,
+	sendMessage,
+	type TestTenant,
+	withToken,
+} from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import type { Message, MessagesPage, Room, RoomsPage } from '../../helpers/wire.ts';
 
@@ -194,3 +201,39 @@ async function beBusy(tenant: TestTenant, rooms: string[]) {
 	}
 	return sent;
 }
+
+describe('a user of the same id in another tenant', () => {
+	const twoTenants = async () =>
+		[await createTenant(used.server), await createTenant(used.server)] as const;
+
+	test('goes on acting, on open sockets too, when one is revoked and deactivated', async () => {
+		const [own, foreign] = await twoTenants();
+		const { room_id } = await createGroup(foreign, 'uma');
+		const socket = await foreign.socket('uma');
+		// Not shown before: it is looked for in the database, and in no cache.
+		const token = await createToken(foreign, 'uma');
+
+		bodyOf(await own.as().post('/users/uma/revoke'), 200);
+		bodyOf(await own.as().post('/users/uma/deactivate'), 200);
+
+		const sent = await socket.request({ type: 'send_message', room_id, content: 'still here' });
+		expect(sent.type).toBe('reply');
+		expect((await own.as('uma').get('/rooms')).status).toBe(403);
+		expect((await foreign.as('uma').get('/rooms')).status).toBe(200);
+		expect((await withToken(used.server, token).get('/rooms')).status).toBe(200);
+		await socket.close();
+	});
+
+	test('has tokens of its own: their number does not count for the other', async () => {
+		const [own, foreign] = await twoTenants();
+		for (let made = 0; made < 1000; made += 50) {
+			await Promise.all(Array.from({ length: 50 }, () => createToken(foreign, 'uma')));
+		}
+		const full = await foreign.as().post('/users/uma/tokens');
+
+		const token = await createToken(own, 'uma');
+
+		expect(full.status).toBe(409);
+		expect((await withToken(used.server, token).get('/rooms')).status).toBe(200);
+	});
+});

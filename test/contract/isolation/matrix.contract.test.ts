@@ -106,7 +106,10 @@ async function ask(declared: Declared, row: Row, caller: CallerName): Promise<An
 	const { twins, place, keys } = await freshSubject();
 	const { method, path, body } = requestFor(declared, row.target, { twins, place, keys });
 	const headers = { ...callers.headersOf(caller, row.subject), 'X-Request-Id': REQUEST_ID };
-	if (row.subject === 'connections.open') return upgradeAnswer(used.server, headers, path);
+	if (row.subject === 'connections.open') {
+		const query = caller === 'tic' ? `?token=${await callers.ticket()}` : '';
+		return upgradeAnswer(used.server, headers, path + query);
+	}
 	const call = () =>
 		httpClient(used.server).call(method, path, {
 			headers,

@@ -35,6 +35,11 @@ export interface Mutant {
 	replacement: string;
 }
 
+const ASKED_AGAIN =
+	'It names tenants to look at that have nothing to prune: what is pruned is decided in the change, by a statement with the tenant.';
+const LEFT_BEHIND =
+	'It says how much of a deleted room goes at once; the removal around it has the tenant. Too little may go, of a room that nobody can reach.';
+
 /**
  * Mutants that no client can tell from the server itself, each with the reason. Any other one that
  * survives is a hole in the tests.
@@ -44,6 +49,15 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 		'Room ids are unique across tenants, and every caller of `find` has had the id accepted by a statement with a tenant before (`access`, `byPair`): the row is the same one.',
 	'src/features/rooms/store.ts nextNumber: without tenant = ?':
 		'All counters then rise together and the number told is that of the oldest tenant: still new to every tenant, and a room number stands nowhere on the wire.',
+	'src/features/events/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
+	'src/features/events/store.ts due: without e.tenant = h.tenant': ASKED_AGAIN,
+	'src/features/events/store.ts someMessages: without tenant = $tenant (2)': LEFT_BEHIND,
+	'src/features/events/store.ts somePositions: without tenant = $tenant (2)': LEFT_BEHIND,
+	'src/features/events/store.ts someMembers: without tenant = $tenant (2)': LEFT_BEHIND,
+	'src/features/users/store.ts removeEnded: without tenant = $tenant':
+		'It removes the tokens that a statement with the tenant has named, by what is unique across tenants.',
+	'src/features/users/store.ts removeEnded: without tenant = $tenant (2)':
+		'It says which tokens that have ended go first, and those are refused wherever they lie; the removal around it has the tenant.',
 	'src/realtime/topics.ts topicOf: a name without its tenant':
 		'Room ids are unique across tenants, a user is found within the tenant and not by a topic, and nothing is published yet to the topics that a tenant names.',
 };
@@ -51,6 +65,7 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 /** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */
 const NAMES: readonly { path: string; name: string }[] = [
 	{ path: 'src/realtime/topics.ts', name: 'topicOf' },
+	{ path: 'src/features/users/service.ts', name: 'userOf' },
 ];
 const NAME_OF_TENANT = /(?<=`)\$\{tenant_id\}\/(?=\$\{)/;
 
@@ -126,7 +141,7 @@ export interface Verdict {
 const RUN_DEADLINE_MS = 120_000;
 
 /** The tests that a mutant has to face. */
-const TESTS = ['noninterference', 'matrix', 'frames-matrix', 'lookalikes'];
+const TESTS = ['resume', 'noninterference', 'matrix', 'frames-matrix', 'lookalikes', 'retention'];
 
 /**
  * Runs the tests against the sources with this mutation; without one, against the sources as they

@@ -126,6 +126,14 @@ function nextStep(random: Random, rooms: number): Step {
 		[6, () => ({ actor, method: 'GET', path: room })],
 		[7, () => ({ actor, method: 'GET', path: `${room}/members` })],
 		[6, () => ({ actor, method: 'GET', path: `${room}/messages?limit=${1 + random.below(9)}` })],
+		[
+			4,
+			() => ({
+				actor: undefined,
+				method: 'GET',
+				path: `/events?limit=${20 * (1 + random.below(5))}`,
+			}),
+		],
 		[3, () => ({ actor, method: 'GET', path: `${room}/messages?after_seq=${seq}&limit=2` })],
 	];
 	return random.weighted(steps)();

@@ -5,7 +5,14 @@
  */
 import { bodyOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
-import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createGroup,
+	createTenant,
+	createToken,
+	sendMessage,
+	type TestTenant,
+	withToken,
+} from '../../helpers/tenants.ts';
 
 /** Stands in every name, content and metadata of one tenant, and nowhere in the other. */
 export type Marker = 'ALPHA' | 'BRAVO';
@@ -49,12 +56,16 @@ const MODERATOR = 'mona';
 
 /** A member of both rooms, with no more than that: for others to act on. */
 export const TARGET_USER = 'tim';
-/** A member of the foreign room only. */
+/** A user that both tenants have told of, and that is in no room. */
+export const KNOWN_USER = 'uma';
+/** A member of the foreign room only, and told of by that tenant only. */
 export const FOREIGN_USER = 'fred';
 
 export interface Twin {
 	tenant: TestTenant;
 	cast: Cast;
+	/** A token of `KNOWN_USER`. */
+	token: string;
 	/** How many rooms it has made: the number of the last one. */
 	rooms: number;
 }
@@ -74,10 +85,22 @@ export interface Place {
 export async function createTwins(server: Server): Promise<Twins> {
 	const foreign = await createTenant(server, { name: 'Twin' });
 	const own = await createTenant(server, { name: 'Twin' });
+	bodyOf(await foreign.as().put(`/users/${FOREIGN_USER}`, { name: 'Fred' }), 200);
 	return {
-		own: { tenant: own, cast: OWN_CAST, rooms: 0 },
-		foreign: { tenant: foreign, cast: FOREIGN_CAST, rooms: 0 },
+		own: { tenant: own, cast: OWN_CAST, rooms: 0, token: await introduce(own, OWN_CAST) },
+		foreign: {
+			tenant: foreign,
+			cast: FOREIGN_CAST,
+			rooms: 0,
+			token: await introduce(foreign, FOREIGN_CAST),
+		},
 	};
+}
+
+/** Tells of a user, under the tenant's marker. Returns a token. */
+async function introduce(tenant: TestTenant, { marker }: Cast): Promise<string> {
+	bodyOf(await tenant.as().put(`/users/${KNOWN_USER}`, { name: marker }), 200);
+	return createToken(tenant, KNOWN_USER);
 }
 
 /** A fresh room in each tenant, under the same number. */
@@ -120,13 +143,18 @@ async function createRoom(twin: Twin): Promise<string> {
 }
 
 /** Everything that a tenant can be seen to hold around a room, as the bytes of its answers. */
-export async function snapshotOf({ tenant, cast }: Twin, room_id: string): Promise<string> {
+export async function snapshotOf({ tenant, cast, token }: Twin, room_id: string): Promise<string> {
 	const answers = await Promise.all([
 		tenant.as().call('GET', `/rooms/${room_id}`, { isChecked: false }),
 		tenant.as().call('GET', `/rooms/${room_id}/members`, { isChecked: false }),
 		tenant.as().call('GET', `/rooms/${room_id}/messages`, { isChecked: false }),
 		tenant.as(TARGET_USER).call('GET', '/rooms?limit=3', { isChecked: false }),
 		tenant.as(cast.owner).call('GET', '/rooms?limit=3', { isChecked: false }),
+		tenant.as().call('GET', `/users/${KNOWN_USER}`, { isChecked: false }),
+		withToken(tenant.server, token).call('GET', '/rooms?limit=3', {
+			headers: { 'X-Request-Id': 'snapshot' },
+			isChecked: false,
+		}),
 	]);
 	return answers.map(({ status, text }) => `${status} ${text}`).join('\n');
 }

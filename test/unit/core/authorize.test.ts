@@ -27,9 +27,11 @@ const caller = (given: Partial<TenantCaller> = {}): TenantCaller => ({
 	tenant_id: 'tenant_1' as TenantId,
 	key_id: 'key_1' as KeyId,
 	user_id: 'alice' as UserId,
+	isBound: false,
+	expires_at: null,
 	permissions: new Set(['messages:write']),
 	rate: { per_second: 10, burst: 2 },
-	stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0 },
+	stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	...given,
 });
 
@@ -45,6 +47,20 @@ describe('authorize', () => {
 		authorizer.authorize(caller(), send, 1);
 
 		expect(authorizer.bucketOf(caller())).toEqual({ limit: 2, remaining: 1, full_after_ms: 100 });
+	});
+
+	test('lets a user’s token do what is about that user, whatever it lacks; no key', () => {
+		const { authorizer } = setUp();
+		const own = { ...send, isOpenToUser: true as const };
+		const lacking = { permissions: new Set<never>() };
+
+		authorizer.authorize(caller({ ...lacking, isBound: true }), own, 0);
+
+		const bound = () => authorizer.authorize(caller({ ...lacking, isBound: true }), send, 0);
+		const key = () => authorizer.authorize(caller(lacking), own, 0);
+		for (const refused of [bound, key]) {
+			expect(appErrorOf(refused).errorCode).toBe('AUTHORIZATION_ERROR');
+		}
 	});
 
 	test('refuses a key without the permission, names it, and takes nothing', () => {

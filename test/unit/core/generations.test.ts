@@ -33,6 +33,50 @@ describe('generations', () => {
 		expect(generations.isCurrent(stamp)).toBe(true);
 	});
 
+	test('of a user void the stamps of that user of that tenant, and not the tenant’s own', () => {
+		const generations = createGenerations();
+		const itself = generations.stamp('tenant_1', 'key_1');
+		const alice = generations.stampUser(itself, 'alice');
+		const bob = generations.stampUser(itself, 'bob');
+		const other = generations.stampUser(generations.stamp('tenant_2', 'key_2'), 'alice');
+
+		generations.bumpUser('tenant_1', 'alice');
+
+		expect(generations.isCurrent(alice)).toBe(false);
+		for (const stamp of [itself, bob, other]) expect(generations.isCurrent(stamp)).toBe(true);
+		expect(generations.isCurrent(generations.stampUser(itself, 'alice'))).toBe(true);
+	});
+
+	test('of users are remembered within a bound: beyond, older stamps of that tenant are void', () => {
+		const generations = createGenerations(2);
+		const tenant = generations.stamp('tenant_1', 'key_1');
+		const old = generations.stampUser(tenant, 'bystander');
+		const other = generations.stampUser(generations.stamp('tenant_2', 'key_2'), 'bystander');
+		generations.bumpUser('tenant_1', 'a');
+		const young = generations.stampUser(tenant, 'bystander');
+		const revoked = generations.stampUser(tenant, 'b');
+
+		generations.bumpUser('tenant_1', 'b');
+		expect(generations.isCurrent(old)).toBe(true);
+		generations.bumpUser('tenant_1', 'c');
+
+		expect(generations.isCurrent(old)).toBe(false);
+		expect(generations.isCurrent(revoked)).toBe(false);
+		for (const stamp of [tenant, other, young]) expect(generations.isCurrent(stamp)).toBe(true);
+	});
+
+	test('void the stamps of users with their key and their tenant', () => {
+		const generations = createGenerations();
+		const byKey = generations.stampUser(generations.stamp('tenant_1', 'key_1'), 'alice');
+		const byTenant = generations.stampUser(generations.stamp('tenant_2', 'key_2'), 'alice');
+
+		generations.bump('key', 'key_1');
+		generations.bump('tenant', 'tenant_2');
+
+		expect([byKey, byTenant].map(generations.isCurrent)).toEqual([false, false]);
+		expect(generations.bumps).toBe(2);
+	});
+
 	test('never make an old stamp current again by bumping further', () => {
 		const generations = createGenerations();
 		const stamp = generations.stamp('tenant_1', 'key_1');

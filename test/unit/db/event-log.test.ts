@@ -20,7 +20,9 @@ function openLog() {
 			`INSERT INTO tenants (tenant, tenant_id, name, status, created_at, updated_at)
 			VALUES (${tenant}, 'tenant_${tenant}', 'x', 'active', 0, 0)`,
 		);
-		db.run(`INSERT INTO tenant_heads VALUES (${tenant}, 'epoc${tenant}', ${tenant * 10}, 0)`);
+		db.run(
+			`INSERT INTO tenant_heads (tenant, epoch, last_cursor, last_room) VALUES (${tenant}, 'epoc${tenant}', ${tenant * 10}, 0)`,
+		);
 	}
 	return { db, log: createEventLog(db) };
 }

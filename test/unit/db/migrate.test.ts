@@ -72,7 +72,9 @@ function existing() {
 		`INSERT INTO tenants (tenant, tenant_id, name, status, created_at, updated_at)
 		VALUES (1, 'tenant_1', 'Acme', 'active', 1, 2)`,
 	);
-	db.run(`INSERT INTO tenant_heads VALUES (1, 'epoch', 7, 3)`);
+	db.run(
+		`INSERT INTO tenant_heads (tenant, epoch, last_cursor, last_room) VALUES (1, 'epoch', 7, 3)`,
+	);
 	db.run('PRAGMA wal_checkpoint(TRUNCATE)');
 	db.close();
 	const given = task();

@@ -3,11 +3,13 @@ import { expect, test } from 'bun:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createEventLog } from '../../../src/db/event-log.ts';
+import { createEventsStore } from '../../../src/features/events/store.ts';
 import { createKeysStore } from '../../../src/features/keys/store.ts';
 import { createMembersStore } from '../../../src/features/members/store.ts';
 import { createMessagesStore } from '../../../src/features/messages/store.ts';
 import { createRoomsStore } from '../../../src/features/rooms/store.ts';
 import { createTenantsStore } from '../../../src/features/tenants/store.ts';
+import { createUsersStore } from '../../../src/features/users/store.ts';
 import { statementsOf } from '../../tidy/statements.ts';
 
 const ROOT = join(import.meta.dir, '../../..');
@@ -42,11 +44,13 @@ function migrated(): Database {
 test('no statement of a store walks through all rows of a table, or of a tenant', () => {
 	const statements = statementsOf(migrations, (db) => [
 		createEventLog(db),
+		createEventsStore(db),
 		createKeysStore(db),
 		createMembersStore(db),
 		createMessagesStore(db),
 		createRoomsStore(db),
 		createTenantsStore(db),
+		createUsersStore(db),
 	]);
 
 	const walks = statements.flatMap((statement) => walksIn(migrated(), statement));

@@ -74,7 +74,9 @@ function open(folder: string, { queueMax = 1000, logSync, folder: logFolder }: O
 			`INSERT INTO tenants (tenant, tenant_id, name, status, created_at, updated_at)
 			VALUES (${tenant}, '${tenant_id}', 'x', 'active', 0, 0)`,
 		);
-		outside.run(`INSERT INTO tenant_heads VALUES (${tenant}, '${epoch}', 0, 0)`);
+		outside.run(
+			`INSERT INTO tenant_heads (tenant, epoch, last_cursor, last_room) VALUES (${tenant}, '${epoch}', 0, 0)`,
+		);
 	}
 
 	const clock = createFakeClock();

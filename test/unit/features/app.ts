@@ -81,6 +81,7 @@ export async function openApp(env: Record<string, string> = {}) {
 			tenant_id,
 			user_id,
 			key_id,
+			isLive: true,
 			subscribe(topic) {
 				const listeners = subscribers.get(topic) ?? new Set();
 				subscribers.set(topic, listeners.add(listener));
@@ -90,7 +91,10 @@ export async function openApp(env: Record<string, string> = {}) {
 				subscribers.get(topic)?.delete(listener);
 				listener.topics.delete(topic.slice(prefix.length));
 			},
-			send: () => true,
+			send(frame) {
+				listener.told.push(JSON.parse(frame));
+				return frame.length;
+			},
 			sendSoon() {},
 			close(code) {
 				listener.closedWith = code;
@@ -132,14 +136,20 @@ export async function openApp(env: Record<string, string> = {}) {
 		clock,
 		log,
 		authentication,
+		pruner: container.pruner,
+		writer: container.writer,
+		/** Changes rows behind the back of the server. */
+		write: (sql: string): void => void outside.run(sql),
 		/** Where the database is. */
 		path,
 		tenant,
 		/** Rows as they are on disk. */
 		rows: <Row = Record<string, unknown>>(sql: string): Row[] => outside.query(sql).all() as Row[],
-		end(): void {
+		async end(): Promise<void> {
+			// The log may be being folded still.
+			await container.writer.drain();
 			outside.close();
-			container.close();
+			await container.close();
 			rmSync(folder, { recursive: true, force: true });
 		},
 	};

@@ -343,6 +343,7 @@ describe('describeRoute', () => {
 		expect(SEARCH?.security).toEqual([
 			{ ApiKey: [], UserId: [] },
 			{ Bearer: [], UserId: [] },
+			{ UserToken: [] },
 		]);
 		expect(SWEEP?.security).toEqual([{ MasterKey: [] }, { Bearer: [] }]);
 		expect(SWEEP).not.toHaveProperty('x-permission');

@@ -10,5 +10,6 @@ test('close codes are those of the contract, and say by their range whether to r
 		credential_revoked: 4501,
 		bad_request: 4502,
 		connection_limit: 4504,
+		user_deactivated: 4507,
 	});
 });

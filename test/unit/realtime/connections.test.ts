@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { TenantCaller } from '../../../src/core/caller.ts';
+import type { UserCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
 import { type Connections, createConnections } from '../../../src/realtime/connections.ts';
 import { Socket } from '../../../src/ws/socket.ts';
@@ -8,18 +8,20 @@ let made = 0;
 
 /** A socket that was granted and is not open: enough to be looked up. */
 function socketOf(tenant_id: string, user_id: string, key_id: string): Socket {
-	const caller: TenantCaller = {
+	const caller: UserCaller = {
 		kind: 'tenant',
 		tenant: 1 as TenantNo,
 		tenant_id: tenant_id as TenantId,
 		key_id: key_id as KeyId,
-		user_id: null,
+		user_id: user_id as UserId,
+		isBound: false,
+		expires_at: null,
 		permissions: new Set(),
 		rate: null,
-		stamp: { tenant_id, tenant: 0, key_id, key: 0 },
+		stamp: { tenant_id, tenant: 0, key_id, key: 0, user_id, user: 0 },
 	};
 	const id = `conn_${made++}` as ConnectionId;
-	return new Socket(id, user_id as UserId, { caller, expires_at: null }, () => 0);
+	return new Socket(id, caller, { caller }, () => 0);
 }
 
 const alice = 'alice' as UserId;

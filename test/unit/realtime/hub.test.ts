@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import type { Server } from 'bun';
-import type { TenantCaller } from '../../../src/core/caller.ts';
+import type { UserCaller } from '../../../src/core/caller.ts';
 import { roomStream, userStream } from '../../../src/core/event.ts';
 import type {
 	ConnectionId,
@@ -31,6 +31,12 @@ afterEach(async () => {
 	for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp();
 });
 
+/** As the gateway does. */
+function greet(socket: Socket, frame: string): void {
+	socket.send(frame);
+	socket.goLive(0);
+}
+
 /** A hub over Bun's own topics and sockets, as the server has it, and nothing around it. */
 function setUp({ isGreeting = true } = {}) {
 	const connections = createConnections();
@@ -42,18 +48,27 @@ function setUp({ isGreeting = true } = {}) {
 		port: 0,
 		fetch(request, self) {
 			const [, tenant_id, user_id, key_id] = new URL(request.url).pathname.split('/');
-			const caller: TenantCaller = {
+			const caller: UserCaller = {
 				kind: 'tenant',
 				tenant: 1 as TenantNo,
 				tenant_id: tenant_id as TenantId,
 				key_id: key_id as KeyId,
-				user_id: null,
+				user_id: user_id as UserId,
+				isBound: false,
+				expires_at: null,
 				permissions: new Set(),
 				rate: null,
-				stamp: { tenant_id: tenant_id ?? '', tenant: 0, key_id: key_id ?? '', key: 0 },
+				stamp: {
+					tenant_id: `${tenant_id}`,
+					tenant: 0,
+					key_id: `${key_id}`,
+					key: 0,
+					user_id: `${user_id}`,
+					user: 0,
+				},
 			};
 			const id = `conn_${made++}` as ConnectionId;
-			const data = new Socket(id, user_id as UserId, { caller, expires_at: null }, () => 0);
+			const data = new Socket(id, caller, { caller }, () => 0);
 			return self.upgrade(request, { data }) ? undefined : new Response(null, { status: 400 });
 		},
 		websocket: {
@@ -62,7 +77,7 @@ function setUp({ isGreeting = true } = {}) {
 			open(ws) {
 				ws.data.attach(ws);
 				connections.add(ws.data);
-				if (isGreeting) ws.data.greet('connected');
+				if (isGreeting) greet(ws.data, 'connected');
 			},
 			message() {},
 			close(ws, code) {
@@ -213,11 +228,11 @@ describe('the hub', () => {
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
 		hub.publish(tenant, 1, room, 'early');
 		hub.publish(tenant, 2, userStream(alice), 'early');
-		socket.greet('hello');
+		greet(socket, 'hello');
 		hub.publish(tenant, 3, userStream(alice), 'told');
 		socket.end('server_shutdown');
 		hub.publish(tenant, 4, userStream(alice), 'late');
-		socket.greet('again');
+		greet(socket, 'again');
 		hub.publish(tenant, 5, userStream(alice), 'late');
 
 		await eventually(() => closed.has(socket));

@@ -1,0 +1,1 @@
+ALTER TABLE `tenant_heads` ADD `pruned_through` integer DEFAULT 0 NOT NULL;

@@ -1,0 +1,1 @@
+CREATE INDEX `memberships_ended` ON `memberships` (`tenant`,`user_id`,`left_cursor`) WHERE left_cursor IS NOT NULL;

@@ -1,0 +1,156 @@
+import type { TenantCaller } from '../../core/caller.ts';
+import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
+import { AppError, assert } from '../../core/errors.ts';
+import type { RoomNo, TenantNo } from '../../core/ids.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import type { Stored } from '../../db/client.ts';
+import type { Waiters } from '../../realtime/waiters.ts';
+import { messageCreated } from '../messages/schema.ts';
+import { shown } from '../messages/service.ts';
+import { frameTypeOf, LOGGED, type LoggedFrame, type listEvents } from './schema.ts';
+import { readStreams, type StreamPart } from './service/replay.ts';
+import type { Cursors, EventsStore, LogEnds, LogRow, Seqs } from './store.ts';
+
+export type { StreamPart } from './service/replay.ts';
+export type { Cursors, LogEnds, LogRow, Seqs } from './store.ts';
+
+export interface EventsTx {
+	events: Stored<EventsStore>;
+}
+
+const FRAME_TYPES: ReadonlyMap<string, string> = new Map(
+	LOGGED.map((event) => [event.type, frameTypeOf(event)]),
+);
+
+/**
+ * The frame of an event that is read back: byte for byte what sockets were told when it happened.
+ * Undefined for one that refers to a message that is no more; its cursor is passed over.
+ */
+export function frameOf(epoch: string, row: LogRow): string | undefined {
+	const data = row.payload ?? messageOf(epoch, row);
+	if (data === undefined) return undefined;
+	const type = FRAME_TYPES.get(row.type) ?? row.type;
+	return `{"type":"${type}","cursor":"${encodeCursor(epoch, row.cursor)}",${data.slice(1)}`;
+}
+
+function messageOf(epoch: string, row: LogRow): string | undefined {
+	const { message_id } = row;
+	if (row.type !== messageCreated.type || message_id === null) return undefined;
+	const { cursor: _, ...data } = shown(row.room_id, epoch, { ...row, message_id });
+	return JSON.stringify(data);
+}
+
+/** Where a log is gone on from, or why it cannot be: what a socket is told with `resync`. */
+export type Start = { after: number } | { reason: Lost };
+/** `expired`: events behind it are pruned. `unknown`: of another life of the log, or ahead of it. */
+export type Lost = 'expired' | 'unknown';
+
+/** Whether a log holds everything after this cursor. */
+export function startAt(ends: LogEnds, wireCursor: string): Start {
+	const cursor = decodeCursor(wireCursor);
+	if (cursor?.epoch !== ends.epoch || cursor.number > ends.last_cursor) {
+		return { reason: 'unknown' };
+	}
+	return cursor.number < ends.pruned_through ? { reason: 'expired' } : { after: cursor.number };
+}
+
+const LOST: Readonly<Record<Lost, string>> = {
+	expired: 'Events after this cursor are kept no longer: read anew and go on from as_of',
+	unknown: 'No cursor of this log as it is now: read anew and go on from as_of',
+};
+
+export interface EventsDeps {
+	read: EventsTx;
+	waiters: Waiters;
+	/** False once the credential was revoked, or has ended by itself. */
+	isGood(caller: TenantCaller): boolean;
+}
+
+/** The use-cases of the event log. */
+export function createEvents({ read, waiters, isGood }: EventsDeps) {
+	async function endsOf(tenant: TenantNo): Promise<LogEnds> {
+		const ends = await read.events.findEnds(tenant);
+		assert(ends !== undefined, 'every tenant has a log head');
+		return ends;
+	}
+
+	/** @throws `CONFLICT` when the log no longer holds what came after the cursor. */
+	function startOf(ends: LogEnds, wireCursor: string | undefined): number {
+		if (wireCursor === undefined) return ends.pruned_through;
+		const start = startAt(ends, wireCursor);
+		if ('after' in start) return start.after;
+		throw new AppError('CONFLICT', LOST[start.reason], { field: 'after' });
+	}
+
+	/** A page; `through` is where it ends: not later than what sockets were told. */
+	async function pageAfter(
+		{ tenant }: TenantCaller,
+		{ after: wireCursor, limit = 50 }: InputOf<typeof listEvents>,
+	) {
+		// First: what is told as the moment of the page must not be later than the page.
+		const { last_cursor: through, ...ends } = await endsOf(tenant);
+		const after = startOf({ ...ends, last_cursor: through }, wireCursor);
+		const rows = await read.events.readTenant(tenant, { after, through }, limit + 1);
+		const shownRows = rows.slice(0, limit);
+		const last = shownRows.at(-1);
+		const hasMore = rows.length > limit && last !== undefined;
+		const frames = shownRows.flatMap((row) => frameOf(ends.epoch, row) ?? []);
+		const page: OutputOf<typeof listEvents> = {
+			events: frames.map((frame): LoggedFrame => JSON.parse(frame)),
+			next_cursor: hasMore ? encodeCursor(ends.epoch, last.cursor) : null,
+			as_of: encodeCursor(ends.epoch, through),
+		};
+		return { page, through };
+	}
+
+	/**
+	 * A page of the tenant's log. One that would be empty waits for the next event as long as it is told
+	 * to, and is empty after all when there was none, when the client has gone, and when the server stops.
+	 *
+	 * @throws `VALIDATION_ERROR` for a user: the log is the tenant's own.
+	 * @throws `CONFLICT` for a cursor that cannot be gone on from.
+	 * @throws `RATE_LIMIT_EXCEEDED`, `UNAVAILABLE` when too many of the tenant, of the server wait.
+	 * @throws `AUTHENTICATION_ERROR` when the key was revoked or has ended meanwhile.
+	 */
+	async function list(
+		caller: TenantCaller,
+		input: InputOf<typeof listEvents>,
+		client?: Pick<Request, 'signal'>,
+	): Promise<OutputOf<typeof listEvents>> {
+		if (caller.user_id !== null) {
+			throw new AppError('VALIDATION_ERROR', 'The event log is for the tenant, not for a user', {
+				field: 'X-User-Id',
+			});
+		}
+		const { wait = 0 } = input;
+		const { page, through } = await pageAfter(caller, input);
+		if (page.events.length > 0 || page.next_cursor !== null || wait === 0) return page;
+		const isWoken = waiters.wait(caller.tenant_id, wait * 1000, client?.signal);
+		// What was published since the page was read woke nobody.
+		const ends = await endsOf(caller.tenant);
+		if (ends.last_cursor > through) waiters.wake(caller.tenant_id);
+		await isWoken;
+		if (client?.signal.aborted === true) return page;
+		if (!isGood(caller)) throw new AppError('AUTHENTICATION_ERROR', 'Invalid API key');
+		return (await pageAfter(caller, input)).page;
+	}
+
+	return {
+		list,
+
+		/** What follows is for resuming: a log's ends, to be read first, and its events up to there. */
+		endsOf,
+		readTenant: async (tenant: TenantNo, cursors: Cursors, limit: number): Promise<LogRow[]> =>
+			read.events.readTenant(tenant, cursors, limit),
+		/** The run of a room's messages after a cursor; undefined when there are none. */
+		seqsAfter: async (tenant: TenantNo, room: RoomNo, cursor: number): Promise<Seqs | undefined> =>
+			read.events.findSeqsAfter(tenant, room, cursor),
+		readStreams: (tenant: TenantNo, parts: readonly StreamPart[], limit: number) =>
+			readStreams(read.events, tenant, parts, limit),
+
+		/** Answers all who wait, now and from now on at once: the server stops. */
+		endWaiting: waiters.close,
+	};
+}
+
+export type Events = ReturnType<typeof createEvents>;

@@ -1,0 +1,214 @@
+import { LRUCache } from 'lru-cache';
+import { requireTenant } from '../../core/authorize.ts';
+import type { TenantCaller, UserCaller } from '../../core/caller.ts';
+import { type Clock, toTimestamp } from '../../core/clock.ts';
+import type { Effect } from '../../core/effect.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Stamp } from '../../core/generations.ts';
+import type { UserId } from '../../core/ids.ts';
+import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
+import { mergePatch } from '../../core/merge-patch.ts';
+import type { InputOf, OutputOf } from '../../core/operation.ts';
+import type { Random } from '../../core/random.ts';
+import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
+import type { Writer } from '../../db/writer.ts';
+import type { deactivateUser, getUser, reactivateUser, revokeUser, updateUser } from './schema.ts';
+import { createTokens, type UsersTx } from './service/tokens.ts';
+import type { UserRow } from './store.ts';
+
+export interface UsersDeps {
+	writer: Writer<UsersTx>;
+	read: UsersTx;
+	clock: Clock;
+	random: Random;
+	bounds: Bounds;
+	/** False once the user was deactivated or reactivated since the stamp. */
+	isCurrent(stamp: Stamp): boolean;
+}
+
+/** Users whose standing is remembered; each is about 300 bytes. */
+const STANDINGS_MAX = 50_000;
+
+/** The use-cases of users, their tokens and tickets, and what authentication asks of them. */
+export function createUsers(deps: UsersDeps) {
+	const { writer, read, clock, random, bounds, isCurrent } = deps;
+	/** As of a stamp: deactivation and its end make that one stale. */
+	const standings = new LRUCache<string, { stamp: Stamp; isActive: boolean }>({
+		max: STANDINGS_MAX,
+	});
+
+	/** @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of. */
+	async function get(
+		caller: TenantCaller,
+		{ user_id }: InputOf<typeof getUser>,
+	): Promise<OutputOf<typeof getUser>> {
+		requireTenant(caller);
+		return shown(found(await read.users.find(caller.tenant, user_id)));
+	}
+
+	/**
+	 * Makes a user known, or merges a patch into what is known.
+	 *
+	 * @throws `VALIDATION_ERROR` for a user.
+	 * @throws `PAYLOAD_TOO_LARGE` when the merged metadata is over its limit.
+	 */
+	async function update(
+		caller: TenantCaller,
+		{ user_id, name, avatar_url, metadata }: InputOf<typeof updateUser>,
+	): Promise<OutputOf<typeof updateUser>> {
+		requireTenant(caller);
+		return change(caller, user_id, (before) => ({
+			...before,
+			name: name === undefined ? before.name : name,
+			avatar_url: avatar_url === undefined ? before.avatar_url : avatar_url,
+			metadata: mergedMetadata(before.metadata, metadata),
+		}));
+	}
+
+	function mergedMetadata(before: string | null, patch: unknown): string | null {
+		if (patch === undefined) return before;
+		const merged = mergePatch(fromJsonColumn(before), patch);
+		requireMetadataSize(merged, 'metadata', bounds);
+		return toJsonColumn(merged);
+	}
+
+	/** Writes what becomes of a user's row, known before or not. What changes nothing is not written. */
+	async function change(
+		{ tenant, tenant_id, stamp }: TenantCaller,
+		user_id: UserId,
+		changed: (before: UserRow) => UserRow,
+		effectOf?: () => Effect,
+	): Promise<OutputOf<typeof updateUser>> {
+		const now = clock.now();
+		return writer.commit({ tenant, tenant_id, stamp }, async (tx) => {
+			const known = await tx.users.find(tenant, user_id);
+			const before = known ?? blank(user_id, now);
+			const after = changed(before);
+			if (known !== undefined && isSame(before, after)) return { value: shown(before) };
+			const row = { ...after, updated_at: now };
+			await tx.users.upsert(tenant, row);
+			const isOff = row.deactivated_at !== null;
+			if (isOff) await tx.users.removeTokens(tenant, user_id);
+			return {
+				value: shown(row),
+				...(effectOf === undefined ? {} : { effects: [effectOf()] }),
+			};
+		});
+	}
+
+	/** Ends all acting as a user. Idempotent. @throws `VALIDATION_ERROR` for a user. */
+	async function deactivate(
+		caller: TenantCaller,
+		{ user_id }: InputOf<typeof deactivateUser>,
+	): Promise<OutputOf<typeof deactivateUser>> {
+		requireTenant(caller);
+		const { tenant_id } = caller;
+		const now = clock.now();
+		return change(
+			caller,
+			user_id,
+			(before) => ({ ...before, deactivated_at: before.deactivated_at ?? now }),
+			() => ({ name: 'user.deactivated', tenant_id, user_id }),
+		);
+	}
+
+	/**
+	 * Takes a deactivation back. Idempotent.
+	 *
+	 * @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of.
+	 */
+	async function reactivate(
+		caller: TenantCaller,
+		{ user_id }: InputOf<typeof reactivateUser>,
+	): Promise<OutputOf<typeof reactivateUser>> {
+		requireTenant(caller);
+		const { tenant_id } = caller;
+		// Rows are never removed: what is there now is there when the change runs.
+		found(await read.users.find(caller.tenant, user_id));
+		return change(
+			caller,
+			user_id,
+			(before) => ({ ...before, deactivated_at: null }),
+			() => ({ name: 'user.reactivated', tenant_id, user_id }),
+		);
+	}
+
+	/** Voids all tokens and tickets of a user and closes their sockets. @throws `VALIDATION_ERROR` for a user. */
+	async function revoke(
+		caller: TenantCaller,
+		{ user_id }: InputOf<typeof revokeUser>,
+	): Promise<OutputOf<typeof revokeUser>> {
+		requireTenant(caller);
+		const { tenant, tenant_id } = caller;
+		return writer.commit(caller, async (tx) => {
+			await tx.users.removeTokens(tenant, user_id);
+			return {
+				value: { success: true as const },
+				effects: [{ name: 'user.revoked', tenant_id, user_id }],
+			};
+		});
+	}
+
+	/**
+	 * Whether anybody may act as the user of this stamp. As of the stamp: what was changed since makes that
+	 * one stale.
+	 */
+	async function isActive(tenant: UserCaller['tenant'], stamp: Stamp): Promise<boolean> {
+		const { tenant_id } = stamp;
+		const user_id = stamp.user_id as UserId;
+		const name = userOf({ tenant_id, user_id });
+		const known = standings.get(name);
+		if (known !== undefined && isCurrent(known.stamp)) return known.isActive;
+		const row = await read.users.find(tenant, user_id);
+		const isActive = row === undefined || row.deactivated_at === null;
+		standings.set(name, { stamp, isActive });
+		return isActive;
+	}
+
+	return {
+		get,
+		update,
+		deactivate,
+		reactivate,
+		revoke,
+		isActive,
+		...createTokens({ writer, read, clock, random }),
+	};
+}
+
+export type Users = ReturnType<typeof createUsers>;
+
+/** A user's name among those of all tenants. Tenant ids hold no `/`. */
+const userOf = ({ tenant_id, user_id }: { tenant_id: string; user_id: UserId }): string =>
+	`${tenant_id}/${user_id}`;
+
+function found(row: UserRow | undefined): UserRow {
+	if (row === undefined) throw new AppError('NOT_FOUND', 'User not found');
+	return row;
+}
+
+const blank = (user_id: UserId, now: number): UserRow => ({
+	user_id,
+	name: null,
+	avatar_url: null,
+	metadata: null,
+	created_at: now,
+	updated_at: now,
+	deactivated_at: null,
+});
+
+const isSame = (before: UserRow, after: UserRow): boolean =>
+	before.name === after.name &&
+	before.avatar_url === after.avatar_url &&
+	before.metadata === after.metadata &&
+	before.deactivated_at === after.deactivated_at;
+
+const shown = (row: UserRow) => ({
+	user_id: row.user_id,
+	name: row.name,
+	avatar_url: row.avatar_url,
+	metadata: fromJsonColumn(row.metadata),
+	deactivated_at: row.deactivated_at === null ? null : toTimestamp(row.deactivated_at),
+	created_at: toTimestamp(row.created_at),
+	updated_at: toTimestamp(row.updated_at),
+});

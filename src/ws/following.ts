@@ -1,0 +1,129 @@
+/**
+ * What a socket follows and from where on: the first frame, what was missed, and then what happens.
+ *
+ * Order: first the past, up to the end of the log. The socket follows its rooms from the very turn of the
+ * event loop in which there is nothing left of it, for no commit is published within a turn; so cursors
+ * rise on every socket, without a hole.
+ *
+ * Concurrency: one replay a socket, as fast as its client takes it. One that reads slowly holds up nobody
+ * but itself.
+ */
+import type { UserCaller } from '../core/caller.ts';
+import { encodeCursor } from '../core/cursor.ts';
+import { AppError } from '../core/errors.ts';
+import { roomTopic } from '../core/event.ts';
+import type { RoomId, TenantNo } from '../core/ids.ts';
+import { type LogEnds, startAt } from '../features/events/service.ts';
+import { topicOf } from '../realtime/topics.ts';
+import type { Socket } from './socket.ts';
+
+export interface FollowingDeps {
+	/** The user's rooms with what is unread in each. */
+	roomsOf(caller: UserCaller): Promise<readonly { room_id: RoomId; unread: number }[]>;
+	/** The tenant's log, up to its published end. */
+	endsOf(tenant: TenantNo): Promise<LogEnds>;
+	/** The frames that a user was not sent between two cursors, in their order. */
+	missedBy(
+		caller: UserCaller,
+		cursors: { epoch: string; after: number; through: number },
+	): AsyncIterable<string>;
+	/** What `connected` says of the server. */
+	greeting: Readonly<Record<string, unknown>>;
+}
+
+export interface Following {
+	/** Sends the first frame and follows the user's rooms, from where the client left off if it says so. */
+	greet(socket: Socket): Promise<void>;
+	/**
+	 * Goes back to where the client left off, on a socket that was opened without saying it.
+	 *
+	 * @throws `CONFLICT` while it replays, and when it was told of events since it was opened: cursors
+	 * would fall.
+	 */
+	resume(socket: Socket, caller: UserCaller, cursor: string): Promise<void>;
+}
+
+/** Unsent beyond this, a replay waits: far below what makes a slow consumer. */
+const PAUSE_BYTES = 64 * 1024;
+
+export function createFollowing({ roomsOf, endsOf, missedBy, greeting }: FollowingDeps): Following {
+	const topicsOf = ({ tenant_id }: UserCaller, rooms: readonly { room_id: RoomId }[]) =>
+		rooms.map(({ room_id }) => topicOf(tenant_id, roomTopic(room_id)));
+
+	/** Everything above `after`, until there is nothing left; ends early when the socket does. */
+	async function replay(socket: Socket, caller: UserCaller, from: number): Promise<void> {
+		let after = from;
+		let count = 0;
+		for (;;) {
+			const { epoch, last_cursor: through } = await endsOf(caller.tenant);
+			for await (const frame of missedBy(caller, { epoch, after, through })) {
+				socket.send(frame);
+				count++;
+				while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
+				if (!socket.isOpen) return;
+			}
+			after = through;
+			// From here to the end in one turn: on SQLite no await below leaves the microtasks.
+			if ((await endsOf(caller.tenant)).last_cursor !== through) continue;
+			for (const topic of topicsOf(caller, await roomsOf(caller))) socket.subscribe(topic);
+			socket.goLive(through);
+			return done(socket, epoch, through, count);
+		}
+	}
+
+	async function greet(socket: Socket): Promise<void> {
+		const { caller, resumeFrom } = socket;
+		const ends = await endsOf(caller.tenant);
+		const start = resumeFrom === undefined ? undefined : startAt(ends, resumeFrom);
+		const isResumed = start !== undefined && 'after' in start;
+		const rooms = await roomsOf(caller);
+		const here = encodeCursor(ends.epoch, ends.last_cursor);
+		socket.send(
+			JSON.stringify({
+				type: 'connected',
+				connection_id: socket.connection_id,
+				user_id: caller.user_id,
+				// Safe to go on from, whatever comes of the replay.
+				cursor: isResumed ? resumeFrom : here,
+				resumed: isResumed,
+				unread_count: rooms.reduce((sum, { unread }) => sum + unread, 0),
+				...greeting,
+			}),
+		);
+		if (isResumed) return replay(socket, caller, start.after);
+		for (const topic of topicsOf(caller, rooms)) socket.subscribe(topic);
+		socket.goLive(ends.last_cursor);
+		if (start !== undefined) resync(socket, start.reason);
+	}
+
+	function done(socket: Socket, epoch: string, through: number, count: number): void {
+		const cursor = encodeCursor(epoch, through);
+		socket.send(JSON.stringify({ type: 'replay.done', cursor, count }));
+	}
+
+	const resync = (socket: Socket, reason: string) =>
+		socket.send(JSON.stringify({ type: 'resync', reason }));
+
+	async function resume(socket: Socket, caller: UserCaller, cursor: string): Promise<void> {
+		if (!socket.isLive) throw new AppError('CONFLICT', 'A replay is under way');
+		const ends = await endsOf(caller.tenant);
+		const start = startAt(ends, cursor);
+		if ('reason' in start) {
+			resync(socket, start.reason);
+			return;
+		}
+		const { epoch, last_cursor: through } = ends;
+		if (start.after >= socket.liveSince) return done(socket, epoch, through, 0);
+		const since = missedBy(caller, { epoch, after: socket.liveSince, through });
+		if ((await since[Symbol.asyncIterator]().next()).done !== true) {
+			throw new AppError('CONFLICT', 'Events came already: open a socket with ?cursor= instead', {
+				field: 'cursor',
+			});
+		}
+		socket.pause();
+		for (const topic of topicsOf(caller, await roomsOf(caller))) socket.unsubscribe(topic);
+		await replay(socket, caller, start.after);
+	}
+
+	return { greet, resume };
+}
