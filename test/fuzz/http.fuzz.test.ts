@@ -71,13 +71,13 @@ async function work(seed: number, count: number): Promise<void> {
 }
 
 async function workTogether(seedOf: (worker: number) => number, count: number): Promise<void> {
-	const all = Array.from({ length: WORKERS }, async (_, worker) => {
-		await work(seedOf(worker), count).catch((error) => {
-			// A server that has ended is a finding of those who saw it; the others come too late.
-			if (findings.length === 0) throw error;
-		});
-	});
-	await Promise.all(all);
+	const ends = await Promise.allSettled(
+		Array.from({ length: WORKERS }, (_, worker) => work(seedOf(worker), count)),
+	);
+	// A server that has ended is a finding of those who saw it, and an error to those who were between two
+	// requests. It does not matter who learned of it first.
+	const failed = ends.find((end) => end.status === 'rejected');
+	if (failed !== undefined && findings.length === 0) throw failed.reason;
 }
 
 /** Undefined when the connection ended, or, for what may be no whole request, when nothing comes. */
