@@ -125,7 +125,7 @@ function createFeatures(
 	{ writer, disk, read, headOf }: Persistence,
 	ids: Ids,
 	bounds: Bounds,
-	{ isCurrent }: Generations,
+	generations: Generations,
 ) {
 	const limits = {
 		roomMembersMax: settings.MAX_ROOM_MEMBERS,
@@ -137,7 +137,10 @@ function createFeatures(
 	return {
 		tenants,
 		keys: createKeys({ writer, read, clock, ids, random, tenantOf: tenants.scopeOf }),
-		users: createUsers({ writer, read, clock, random, bounds, isCurrent }),
+		users: createUsers({
+			...{ writer, read, clock, random, bounds },
+			revocations: () => generations.bumps,
+		}),
 		rooms,
 		members: createMembers({ writer, read, clock, limits, closeRoom: rooms.close }),
 		messages: createMessages({ writer, read, clock, ids, headOf }),

@@ -206,7 +206,12 @@ export const users = sqliteTable(
 		/** From then on nobody acts as this user. */
 		deactivated_at: integer(),
 	},
-	(table) => [primaryKey({ columns: [table.tenant, table.user_id] })],
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.user_id] }),
+		index('users_deactivated')
+			.on(table.tenant, table.user_id)
+			.where(sql`deactivated_at IS NOT NULL`),
+	],
 );
 
 /** Live tokens only: a revoked one has no row. */

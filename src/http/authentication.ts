@@ -181,7 +181,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			}
 			// First: what is read after it is at least as new.
 			const stamp = generations.stampUser(caller.stamp, user_id);
-			if (!(await users.isActive(caller.tenant, stamp))) {
+			if (!(await users.isActive(caller.tenant, user_id))) {
 				throw new AppError('AUTHORIZATION_ERROR', 'This user is deactivated');
 			}
 			return { ...caller, user_id, stamp };

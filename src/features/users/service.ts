@@ -1,11 +1,10 @@
 import { LRUCache } from 'lru-cache';
 import { requireTenant } from '../../core/authorize.ts';
-import type { TenantCaller, UserCaller } from '../../core/caller.ts';
+import type { TenantCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Stamp } from '../../core/generations.ts';
-import type { UserId } from '../../core/ids.ts';
+import type { TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
@@ -22,20 +21,26 @@ export interface UsersDeps {
 	clock: Clock;
 	random: Random;
 	bounds: Bounds;
-	/** False once the user was deactivated or reactivated since the stamp. */
-	isCurrent(stamp: Stamp): boolean;
+	/** How often anything was revoked: deactivating a user counts, and so does its end. */
+	revocations(): number;
 }
 
-/** Users whose standing is remembered; each is about 300 bytes. */
-const STANDINGS_MAX = 50_000;
+/** The users of a tenant that nobody may act as. */
+interface Barred {
+	/** How much was revoked when they were read. */
+	revocations: number;
+	/** Null when they are too many to keep. */
+	users: ReadonlySet<UserId> | null;
+}
+
+/** Tenants whose barred users are remembered, and how many of each: most have none. */
+const BARRED_TENANTS_MAX = 20_000;
+const BARRED_USERS_MAX = 1000;
 
 /** The use-cases of users, their tokens and tickets, and what authentication asks of them. */
 export function createUsers(deps: UsersDeps) {
-	const { writer, read, clock, random, bounds, isCurrent } = deps;
-	/** As of a stamp: deactivation and its end make that one stale. */
-	const standings = new LRUCache<string, { stamp: Stamp; isActive: boolean }>({
-		max: STANDINGS_MAX,
-	});
+	const { writer, read, clock, random, bounds, revocations } = deps;
+	const barred = new LRUCache<TenantNo, Barred>({ max: BARRED_TENANTS_MAX });
 
 	/** @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of. */
 	async function get(
@@ -150,19 +155,23 @@ export function createUsers(deps: UsersDeps) {
 	}
 
 	/**
-	 * Whether anybody may act as the user of this stamp. As of the stamp: what was changed since makes that
-	 * one stale.
+	 * Whether anybody may act as this user, at least as of the call. Costs nothing per user: whoever is not
+	 * among the few that are barred may.
 	 */
-	async function isActive(tenant: UserCaller['tenant'], stamp: Stamp): Promise<boolean> {
-		const { tenant_id } = stamp;
-		const user_id = stamp.user_id as UserId;
-		const name = userOf({ tenant_id, user_id });
-		const known = standings.get(name);
-		if (known !== undefined && isCurrent(known.stamp)) return known.isActive;
+	async function isActive(tenant: TenantNo, user_id: UserId): Promise<boolean> {
+		let known = barred.get(tenant);
+		if (known?.revocations !== revocations()) {
+			known = { revocations: revocations(), users: await readBarred(tenant) };
+			barred.set(tenant, known);
+		}
+		if (known.users !== null) return !known.users.has(user_id);
 		const row = await read.users.find(tenant, user_id);
-		const isActive = row === undefined || row.deactivated_at === null;
-		standings.set(name, { stamp, isActive });
-		return isActive;
+		return row === undefined || row.deactivated_at === null;
+	}
+
+	async function readBarred(tenant: TenantNo): Promise<ReadonlySet<UserId> | null> {
+		const users = await read.users.listDeactivated(tenant, BARRED_USERS_MAX + 1);
+		return users.length > BARRED_USERS_MAX ? null : new Set(users);
 	}
 
 	return {
@@ -177,10 +186,6 @@ export function createUsers(deps: UsersDeps) {
 }
 
 export type Users = ReturnType<typeof createUsers>;
-
-/** A user's name among those of all tenants. Tenant ids hold no `/`. */
-const userOf = ({ tenant_id, user_id }: { tenant_id: string; user_id: UserId }): string =>
-	`${tenant_id}/${user_id}`;
 
 function found(row: UserRow | undefined): UserRow {
 	if (row === undefined) throw new AppError('NOT_FOUND', 'User not found');

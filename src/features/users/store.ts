@@ -26,6 +26,8 @@ export type UserTokenRow = {
 const SQL = {
 	find: `SELECT user_id, name, avatar_url, metadata, created_at, updated_at, deactivated_at
 		FROM users WHERE tenant = $tenant AND user_id = $user_id`,
+	deactivated: `SELECT user_id FROM users INDEXED BY users_deactivated
+		WHERE tenant = $tenant AND deactivated_at IS NOT NULL LIMIT $limit`,
 	upsert: `INSERT INTO users
 			(tenant, user_id, name, avatar_url, metadata, created_at, updated_at, deactivated_at)
 		VALUES ($tenant, $user_id, $name, $avatar_url, $metadata, $created_at, $updated_at,
@@ -51,6 +53,10 @@ const SQL = {
 export function createUsersStore(db: Database) {
 	type OfUser = { tenant: TenantNo; user_id: UserId };
 	const find = prepare<UserRow, OfUser>(db, SQL.find);
+	const deactivated = prepare<{ user_id: UserId }, { tenant: TenantNo; limit: number }>(
+		db,
+		SQL.deactivated,
+	);
 	const upsert = prepare<null, UserRow & { tenant: TenantNo }>(db, SQL.upsert);
 	const insertToken = prepare<null, UserTokenRow>(db, SQL.insertToken);
 	const tokenByPrefix = prepare<UserTokenRow, { prefix: string }>(db, SQL.tokenByPrefix);
@@ -64,6 +70,9 @@ export function createUsersStore(db: Database) {
 	return {
 		find: (tenant: TenantNo, user_id: UserId): UserRow | undefined =>
 			find.get({ tenant, user_id }) ?? undefined,
+		/** Some of those that nobody may act as. */
+		listDeactivated: (tenant: TenantNo, limit: number): UserId[] =>
+			deactivated.all({ tenant, limit }).map(({ user_id }) => user_id),
 		/** Inserts the user, or replaces all but `created_at`. */
 		upsert: (tenant: TenantNo, row: UserRow): void => void upsert.run({ ...row, tenant }),
 		insertToken: (row: UserTokenRow): void => void insertToken.run(row),

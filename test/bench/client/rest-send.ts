@@ -68,7 +68,8 @@ export class RestSend implements Load {
 	#sendDue(): void {
 		const now = performance.now();
 		while (this.#isRunning && this.#nextAt <= now) {
-			const client = this.#idle.pop();
+			// The one that has waited longest: a server closes a connection on which nothing is said.
+			const client = this.#idle.shift();
 			if (client === undefined) return;
 			client.send(this.#nextAt);
 			this.#nextAt += 1_000 / this.#pace;

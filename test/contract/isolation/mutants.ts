@@ -65,7 +65,6 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 /** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */
 const NAMES: readonly { path: string; name: string }[] = [
 	{ path: 'src/realtime/topics.ts', name: 'topicOf' },
-	{ path: 'src/features/users/service.ts', name: 'userOf' },
 ];
 const NAME_OF_TENANT = /(?<=`)\$\{tenant_id\}\/(?=\$\{)/;
 

@@ -1,0 +1,1 @@
+CREATE INDEX `users_deactivated` ON `users` (`tenant`,`user_id`) WHERE deactivated_at IS NOT NULL;
