@@ -102,10 +102,11 @@ describe('what is written, synced and answered', () => {
 		60_000,
 	);
 
-	for (const [what, patches] of [
-		['answers before the commit', ANSWERS_BEFORE_COMMIT],
-		['answers while the sync is under way', ANSWERS_WHILE_IT_SYNCS],
-		['commits without a sync', COMMITS_WITHOUT_SYNC],
+	for (const [what, patches, earlyMin] of [
+		['answers before the commit', ANSWERS_BEFORE_COMMIT, SENDS / 2],
+		// A quick sync may be over before the answer is out.
+		['answers while the sync is under way', ANSWERS_WHILE_IT_SYNCS, 0],
+		['commits without a sync', COMMITS_WITHOUT_SYNC, SENDS / 2],
 	] as const) {
 		test.skipIf(!canTrace)(
 			`a writer that ${what} is caught${reason}`,
@@ -113,7 +114,7 @@ describe('what is written, synced and answered', () => {
 				const syncs = await trace(sabotaged(folder, patches));
 
 				expect(syncs.told.size).toBe(SENDS);
-				expect(syncs.early.size).toBeGreaterThan(SENDS / 2);
+				expect(syncs.early.size).toBeGreaterThan(earlyMin);
 			},
 			60_000,
 		);
