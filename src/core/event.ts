@@ -56,6 +56,10 @@ export const eventOf = <Data extends TObject>(
 	rest: Pick<PendingEvent, 'also' | 'ref'> = {},
 ): PendingEvent => ({ type: event.type, frame: event.frame ?? event.type, stream, data, ...rest });
 
+/** The frame of a stored event, from its data as JSON: the same text when it happens and when it is read back. */
+export const frameOfStored = (frame: string, cursor: string, data: string): string =>
+	`{"type":"${frame}","cursor":"${cursor}",${data.slice(1)}`;
+
 /** A frame that is told once and never stored. */
 export interface LiveFrame {
 	streams: readonly Stream[];

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { encodeCursor } from '../core/cursor.ts';
 import { AppError } from '../core/errors.ts';
-import type { PendingEvent } from '../core/event.ts';
+import { frameOfStored, type PendingEvent } from '../core/event.ts';
 import type { Generations } from '../core/generations.ts';
 import type { Change, Outcome, Publication, Scope } from './change.ts';
 import type { EventLog } from './event-log.ts';
@@ -86,8 +86,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 				payload: isReference ? null : data,
 				created_at,
 			});
-			const head = `{"type":"${event.frame}","cursor":"${encodeCursor(place.epoch, cursor)}"`;
-			const frame = `${head},${data.slice(1)}`;
+			const frame = frameOfStored(event.frame, encodeCursor(place.epoch, cursor), data);
 			const streams = event.also === undefined ? [event.stream] : [event.stream, ...event.also];
 			return { tenant_id, type: event.type, cursor, streams, frame };
 		});

@@ -171,30 +171,30 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 				if (clock.monotonic() - startedAt > BATCH_MS_MAX) break;
 			}
 			heads.store();
+			if (!options.logSync.isInline) options.reader.hold();
 		} catch (error) {
-			if (batch !== mine) return;
-			return finish(mine, watchdog, () => failBatch(mine, error));
+			if (batch === mine) finish(mine, () => failBatch(mine, error));
+			return;
+		} finally {
+			clearImmediate(watchdog);
 		}
-		if (!options.logSync.isInline) options.reader.hold();
 		try {
 			connection.commit.run();
 		} catch (error) {
-			return finish(mine, watchdog, () => failCommit(mine, error));
+			return finish(mine, () => failCommit(mine, error));
 		}
 		mine.isCommitted = true;
 		options.logSync.sync((error) => {
-			if (error !== undefined) return finish(mine, watchdog, () => failCommit(mine, error));
+			if (error !== undefined) return finish(mine, () => failCommit(mine, error));
 			counters.commits++;
 			counters.changes += mine.entries.length;
 			recentMsPerChange = (clock.monotonic() - startedAt) / mine.entries.length;
 			options.reader.release();
-			finish(mine, watchdog, () => announce(mine));
+			finish(mine, () => announce(mine));
 		});
-		clearImmediate(watchdog);
 	}
 
-	function finish(mine: Batch<Tx>, watchdog: NodeJS.Immediate, conclude: () => void): void {
-		clearImmediate(watchdog);
+	function finish(mine: Batch<Tx>, conclude: () => void): void {
 		assert(batch === mine, 'one batch at a time');
 		conclude();
 		leaveBatch();

@@ -72,16 +72,20 @@ export function createGateway(deps: GatewayDeps) {
 	let isDraining = false;
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
-	async function admit(credential: Credential, request: Request): Promise<Socket> {
+	async function admit(
+		credential: Credential,
+		request: Request,
+		query: URLSearchParams,
+	): Promise<Socket> {
 		const { caller, profile } = credential;
 		authorizer.authorize(caller, operation, operation.cost ?? 0);
 		const origin = request.headers.get('Origin');
 		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
-		const actor = await authentication.actAs(caller, requestedUser(request));
+		const actor = await authentication.actAs(caller, requestedUser(request, query));
 		const user = requireActor(actor, operation) as UserCaller;
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
 		const socket = new Socket(ids('conn'), user, credential, clock.monotonic);
-		const cursor = requestedCursor(request);
+		const cursor = requestedCursor(query);
 		if (cursor !== undefined) socket.resumeFrom = cursor;
 		return socket;
 	}
@@ -92,13 +96,14 @@ export function createGateway(deps: GatewayDeps) {
 		let response: Response | undefined;
 		try {
 			const address = () => deps.addressOf(request);
-			const ticket = ticketOf(request);
+			const query = new URLSearchParams(requestTarget(request.url).query);
+			const ticket = ticketOf(request, query);
 			const credential =
 				ticket === undefined
 					? await authentication.tenant(request.headers, address)
 					: await authentication.ticket(ticket, address);
 			answered.tenant = credential.caller;
-			const socket = await admit(credential, request);
+			const socket = await admit(credential, request, query);
 			const headers = deps.answerHeaders(answered);
 			if (!server.upgrade(request, { data: socket, headers })) {
 				throw new AppError('VALIDATION_ERROR', 'Expected a WebSocket upgrade', {
@@ -234,18 +239,12 @@ const hasCredential = ({ headers }: Request): boolean =>
 	headers.has('X-API-Key') || headers.has('Authorization');
 
 /** The ticket in `?token=`, where no header brings a credential. */
-function ticketOf(request: Request): string | undefined {
-	const { query } = requestTarget(request.url);
-	if (query === '' || hasCredential(request)) return undefined;
-	return new URLSearchParams(query).get('token') ?? undefined;
-}
+const ticketOf = (request: Request, query: URLSearchParams): string | undefined =>
+	hasCredential(request) ? undefined : (query.get('token') ?? undefined);
 
 /** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
-function requestedUser(request: Request): UserId | null {
+function requestedUser(request: Request, query: URLSearchParams): UserId | null {
 	const inHeader = userIdOf(request.headers);
-	const text = requestTarget(request.url).query;
-	if (text === '') return inHeader;
-	const query = new URLSearchParams(text);
 	if (query.has('token') && (hasCredential(request) || query.getAll('token').length > 1)) {
 		throw new AppError('VALIDATION_ERROR', 'There must be one credential', { field: 'token' });
 	}
@@ -267,8 +266,8 @@ function requestedUser(request: Request): UserId | null {
 }
 
 /** Where the client wants to go on, in `?cursor=`. */
-function requestedCursor(request: Request): string | undefined {
-	const [cursor, ...more] = new URLSearchParams(requestTarget(request.url).query).getAll('cursor');
+function requestedCursor(query: URLSearchParams): string | undefined {
+	const [cursor, ...more] = query.getAll('cursor');
 	if (cursor === undefined) return undefined;
 	if (more.length === 0 && isCursor(cursor)) return cursor;
 	throw new AppError('VALIDATION_ERROR', 'Must be one cursor', { field: 'cursor' });

@@ -20,15 +20,14 @@ export const ANSWERS_BEFORE_COMMIT: readonly Patch[] = [
 	{
 		file: 'src/db/writer.ts',
 		before: 'connection.commit.run();',
-		after: `clearImmediate(watchdog);
-			announce(mine);
+		after: `announce(mine);
 			await new Promise((resolve) => setTimeout(resolve, 20));
 			connection.commit.run();`,
 	},
 	{
 		file: 'src/db/writer.ts',
-		before: 'finish(mine, watchdog, () => announce(mine));',
-		after: 'finish(mine, watchdog, () => {});',
+		before: 'finish(mine, () => announce(mine));',
+		after: 'finish(mine, () => {});',
 	},
 ];
 

@@ -1,18 +1,17 @@
 import type { TenantCaller } from '../../core/caller.ts';
 import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
 import { AppError, assert } from '../../core/errors.ts';
-import type { RoomNo, TenantNo } from '../../core/ids.ts';
+import { frameOfStored } from '../../core/event.ts';
+import type { TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Stored } from '../../db/client.ts';
 import type { Waiters } from '../../realtime/waiters.ts';
 import { messageCreated } from '../messages/schema.ts';
-import { shown } from '../messages/service.ts';
+import { contentsOf } from '../messages/service.ts';
 import { frameTypeOf, LOGGED, type LoggedFrame, type listEvents } from './schema.ts';
-import { readStreams, type StreamPart } from './service/replay.ts';
-import type { Cursors, EventsStore, LogEnds, LogRow, Seqs } from './store.ts';
+import type { EventsStore, LogEnds, LogRow } from './store.ts';
 
-export type { StreamPart } from './service/replay.ts';
-export type { Cursors, LogEnds, LogRow, Seqs } from './store.ts';
+export type { LogEnds } from './store.ts';
 
 export interface EventsTx {
 	events: Stored<EventsStore>;
@@ -27,17 +26,16 @@ const FRAME_TYPES: ReadonlyMap<string, string> = new Map(
  * Undefined for one that refers to a message that is no more; its cursor is passed over.
  */
 export function frameOf(epoch: string, row: LogRow): string | undefined {
-	const data = row.payload ?? messageOf(epoch, row);
+	const data = row.payload ?? messageOf(row);
 	if (data === undefined) return undefined;
 	const type = FRAME_TYPES.get(row.type) ?? row.type;
-	return `{"type":"${type}","cursor":"${encodeCursor(epoch, row.cursor)}",${data.slice(1)}`;
+	return frameOfStored(type, encodeCursor(epoch, row.cursor), data);
 }
 
-function messageOf(epoch: string, row: LogRow): string | undefined {
+function messageOf(row: LogRow): string | undefined {
 	const { message_id } = row;
 	if (row.type !== messageCreated.type || message_id === null) return undefined;
-	const { cursor: _, ...data } = shown(row.room_id, epoch, { ...row, message_id });
-	return JSON.stringify(data);
+	return JSON.stringify(contentsOf(row.room_id, { ...row, message_id }, row.seq));
 }
 
 /** Where a log is gone on from, or why it cannot be: what a socket is told with `resync`. */
@@ -138,15 +136,8 @@ export function createEvents({ read, waiters, isGood }: EventsDeps) {
 	return {
 		list,
 
-		/** What follows is for resuming: a log's ends, to be read first, and its events up to there. */
+		/** For resuming: up to where there is something to be read, and from where on. */
 		endsOf,
-		readTenant: async (tenant: TenantNo, cursors: Cursors, limit: number): Promise<LogRow[]> =>
-			read.events.readTenant(tenant, cursors, limit),
-		/** The run of a room's messages after a cursor; undefined when there are none. */
-		seqsAfter: async (tenant: TenantNo, room: RoomNo, cursor: number): Promise<Seqs | undefined> =>
-			read.events.findSeqsAfter(tenant, room, cursor),
-		readStreams: (tenant: TenantNo, parts: readonly StreamPart[], limit: number) =>
-			readStreams(read.events, tenant, parts, limit),
 
 		/** Answers all who wait, now and from now on at once: the server stops. */
 		endWaiting: waiters.close,

@@ -2,7 +2,13 @@ import type { TenantCaller, UserCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
-import { eventOf, type PendingEvent, roomStream, userStream } from '../../core/event.ts';
+import {
+	eventOf,
+	type PendingEvent,
+	roomStream,
+	type Stream,
+	userStream,
+} from '../../core/event.ts';
 import type { RoomId, TenantId, TenantNo, UserId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
@@ -59,6 +65,13 @@ export const listFollowed = (
 	{ tenant, user_id }: UserCaller,
 	after: number,
 ): FollowedRow[] | Promise<FollowedRow[]> => tx.members.listFollowed(tenant, user_id, after);
+
+/**
+ * Who hears of what a member does live: a small room, else the user's own sockets. `sizeMax` 0: no room
+ * is too large.
+ */
+export const liveStreamOf = (access: Access, user_id: UserId, sizeMax: number): Stream =>
+	sizeMax === 0 || access.member_count <= sizeMax ? roomStream(access) : userStream(user_id);
 
 /** The tenant may do all that an owner may. */
 const rankOf = (role: Role | null): number => (role === null ? -1 : ROLES.indexOf(role));

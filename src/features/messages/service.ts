@@ -131,8 +131,12 @@ export const shown = (room_id: RoomId, epoch: string, row: MessageRow) => ({
 	cursor: encodeCursor(epoch, row.cursor),
 });
 
-/** A message but for its cursor, which an event has of its own. */
-const contentsOf = (room_id: RoomId, row: Omit<MessageRow, 'seq' | 'cursor'>, seq: number) => ({
+/** A message but for its cursor, which an event has of its own. Exported for events, which are read back. */
+export const contentsOf = (
+	room_id: RoomId,
+	row: Omit<MessageRow, 'seq' | 'cursor'>,
+	seq: number,
+) => ({
 	message_id: row.message_id,
 	room_id,
 	seq,

@@ -1,8 +1,8 @@
 import type { UserCaller } from '../../core/caller.ts';
-import { type EventType, liveFrameOf, roomStream, userStream } from '../../core/event.ts';
+import { type EventType, liveFrameOf } from '../../core/event.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Writer } from '../../db/writer.ts';
-import { type MembersTx, requireAccess } from '../members/service.ts';
+import { liveStreamOf, type MembersTx, requireAccess } from '../members/service.ts';
 import { ackReceived, readUpdated, type sendAck, type sendRead } from './schema.ts';
 
 export interface ReceiptsDeps {
@@ -25,13 +25,12 @@ export function createReceipts({ writer, liveReceiptsMax }: ReceiptsDeps) {
 			writer.commit(caller, async (tx) => {
 				const { tenant, user_id } = caller;
 				const access = await requireAccess(tx, caller, input.room_id);
-				const { room, room_id, member_count, last_seq } = access;
+				const { room, room_id, last_seq } = access;
 				const seq = Math.min(input.seq, last_seq);
 				const value = { success: true as const };
 				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq });
 				if (!hasMoved) return { value };
-				const isSmall = liveReceiptsMax === 0 || member_count <= liveReceiptsMax;
-				const stream = isSmall ? roomStream(access) : userStream(user_id);
+				const stream = liveStreamOf(access, user_id, liveReceiptsMax);
 				return { value, live: [liveFrameOf(event, [stream], { room_id, seq, user_id })] };
 			});
 	}

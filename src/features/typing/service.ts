@@ -1,9 +1,9 @@
 import type { UserCaller } from '../../core/caller.ts';
 import type { Clock } from '../../core/clock.ts';
-import { type LiveFrame, liveFrameOf, roomStream, userStream } from '../../core/event.ts';
+import { type LiveFrame, liveFrameOf } from '../../core/event.ts';
 import type { RoomId, TenantId, UserId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
-import { type MembersTx, requireAccess } from '../members/service.ts';
+import { liveStreamOf, type MembersTx, requireAccess } from '../members/service.ts';
 import { type startTyping, type stopTyping, typing } from './schema.ts';
 
 export interface TypingDeps {
@@ -59,9 +59,8 @@ export function createTyping({ read, clock, tell, liveReceiptsMax }: TypingDeps)
 		): Promise<OutputOf<typeof startTyping>> {
 			const access = await requireAccess(read, caller, input.room_id);
 			const { tenant_id, user_id } = caller;
-			const { room_id, member_count } = access;
-			const isSmall = liveReceiptsMax === 0 || member_count <= liveReceiptsMax;
-			const streams = [isSmall ? roomStream(access) : userStream(user_id)];
+			const { room_id } = access;
+			const streams = [liveStreamOf(access, user_id, liveReceiptsMax)];
 			const key = keyOf(caller, room_id);
 			const startedAt = clock.monotonic();
 			const toldAt = typists.get(key)?.toldAt ?? Number.NEGATIVE_INFINITY;

@@ -138,6 +138,8 @@ export async function openApp(env: Record<string, string> = {}) {
 		authentication,
 		pruner: container.pruner,
 		writer: container.writer,
+		/** The stores as reads see them. */
+		read: container.read,
 		/** Changes rows behind the back of the server. */
 		write: (sql: string): void => void outside.run(sql),
 		/** Where the database is. */

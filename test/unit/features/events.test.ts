@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { encodeCursor } from '../../../src/core/cursor.ts';
 import type { RoomId, RoomNo, UserId } from '../../../src/core/ids.ts';
 import { LOGGED } from '../../../src/features/events/schema.ts';
-import { frameOf, type LogRow, startAt } from '../../../src/features/events/service.ts';
+import { readStreams } from '../../../src/features/events/service/replay.ts';
+import { frameOf, startAt } from '../../../src/features/events/service.ts';
+import type { LogRow } from '../../../src/features/events/store.ts';
 import { declarationsOf } from '../../tidy/operations.ts';
 import { type App, codeOf, ids, openApp, type TestTenant } from './app.ts';
 
@@ -222,17 +224,17 @@ describe('streams read for a resume', () => {
 		}
 		const { epoch, last_cursor: through } = await app.events.endsOf(number);
 		const frames = (rows: LogRow[]) => rows.map((row) => frameOf(epoch, row) ?? '');
-		const all = frames(await app.events.readTenant(number, { after: 0, through }, 1000));
+		const all = frames(app.read.events.readTenant(number, { after: 0, through }, 1000));
 
 		for (const after of [0, 5, 6, 77, 300, through - 1, through]) {
 			const parts = [];
 			for (const room of [1, 2, 4, 6] as RoomNo[]) {
-				const seqs = await app.events.seqsAfter(number, room, after);
+				const seqs = app.read.events.findSeqsAfter(number, room, after);
 				const messages = seqs === undefined ? {} : { messages: { room, seq: seqs.first } };
 				parts.push({ stream: `r/${room}`, after, through, ...messages });
 			}
 			const read: string[] = [];
-			for await (const rows of app.events.readStreams(number, parts, 70)) {
+			for await (const rows of readStreams(app.read.events, number, parts, 70)) {
 				expect(rows.length).toBeLessThanOrEqual(70);
 				read.push(...frames(rows));
 			}
@@ -260,7 +262,7 @@ describe('streams read for a resume', () => {
 		for (let after = 0; after <= 92; after++) {
 			const index = cursors.findIndex((cursor) => cursor > after);
 			const expected = index === -1 ? undefined : { first: index + 1, last: cursors.length };
-			expect(await app.events.seqsAfter(tenant.itself.tenant, 1 as RoomNo, after)).toEqual(
+			expect(app.read.events.findSeqsAfter(tenant.itself.tenant, 1 as RoomNo, after)).toEqual(
 				expected,
 			);
 		}

@@ -65,8 +65,8 @@ async function partsOf(
 		};
 		parts.push(part);
 		const missed = await read.events.findSeqsAfter(tenant, room, part.after);
-		const beyond = await read.events.findSeqsAfter(tenant, room, part.through);
 		if (missed === undefined) continue;
+		const beyond = await read.events.findSeqsAfter(tenant, room, part.through);
 		const last = beyond === undefined ? missed.last : beyond.first - 1;
 		const count = last - missed.first + 1;
 		if (count <= 0) continue;
