@@ -2,10 +2,11 @@ import type { Clock } from '../core/clock.ts';
 import { encodeCursor } from '../core/cursor.ts';
 import { AppError } from '../core/errors.ts';
 import { frameOfStored, type PendingEvent } from '../core/event.ts';
-import type { Generations } from '../core/generations.ts';
+import type { Generations, Stamp } from '../core/generations.ts';
 import type { Change, Outcome, Publication, Scope } from './change.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogHeads, Place } from './log-heads.ts';
+import type { Revocations } from './revocations.ts';
 import type { WriteConnection } from './write-connection.ts';
 
 /** What became of a change that ran: nobody may know before its batch is on disk. */
@@ -18,6 +19,13 @@ export interface ChangeRunnerOptions {
 	generations: Generations;
 	/** A change threw what is no AppError. */
 	onDefect(error: unknown): void;
+}
+
+/** What a batch keeps until it is committed: it ends with it. */
+export interface BatchState {
+	heads: LogHeads;
+	/** Of the changes that ran before. */
+	revocations: Revocations;
 }
 
 /** SQLite may have rolled the whole transaction back on these. @see https://sqlite.org/lang_transaction.html */
@@ -37,13 +45,11 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		scope: Scope,
 		change: Change<Tx, unknown>,
 		connection: WriteConnection<Tx>,
-		heads: LogHeads,
+		{ heads, revocations }: BatchState,
 	): Promise<Ran> {
-		const { stamp } = scope;
-		if (stamp !== undefined && !generations.isCurrent(stamp)) {
-			const isKeyGood = generations.isCurrent({ ...stamp, user_id: null });
-			const message = isKeyGood ? 'Invalid or expired token' : 'Invalid API key';
-			return { error: new AppError('AUTHENTICATION_ERROR', message) };
+		const revoked = scope.stamp === undefined ? undefined : whatIsVoid(scope.stamp, revocations);
+		if (revoked !== undefined) {
+			return { error: new AppError('AUTHENTICATION_ERROR', revoked) };
 		}
 		connection.savepoint.run();
 		try {
@@ -53,6 +59,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			const publications = appendEvents(connection.log, scope, place, outcome.events);
 			heads.advance(scope.tenant, publications.length);
 			connection.release.run();
+			if (outcome.effects !== undefined) revocations.note(outcome.effects);
 			for (const { streams, frame } of outcome.live ?? []) {
 				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, streams, frame });
 			}
@@ -64,6 +71,15 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			if (!(error instanceof AppError)) onDefect(error);
 			return { error };
 		}
+	}
+
+	/** Why nothing is done for a credential any more: as of the last commit, and of the batch so far. */
+	function whatIsVoid(stamp: Stamp, revocations: Revocations): string | undefined {
+		const isGood = generations.isCurrent(stamp);
+		if (isGood && !revocations.hasKey(stamp) && !revocations.hasUser(stamp)) return undefined;
+		const isKeyGood =
+			!revocations.hasKey(stamp) && generations.isCurrent({ ...stamp, user_id: null });
+		return isKeyGood ? 'Invalid or expired token' : 'Invalid API key';
 	}
 
 	function appendEvents(

@@ -31,6 +31,7 @@ import type { LogFolder } from './log-folder.ts';
 import { createLogHeads } from './log-heads.ts';
 import type { LogSync } from './log-sync.ts';
 import type { Reader } from './read-connection.ts';
+import { createRevocations } from './revocations.ts';
 import { connect, type Folded, type WriteConnection } from './write-connection.ts';
 
 export interface WriterOptions<Tx> {
@@ -61,7 +62,7 @@ export interface Writer<Tx> {
 	 * Resolves after the change is on disk, with its value.
 	 *
 	 * @throws whatever the change throws; `AUTHENTICATION_ERROR` when its credential was revoked
-	 * while it waited; `UNAVAILABLE` when the queue is full or the writer closed;
+	 * while it waited, be it by a change right before it; `UNAVAILABLE` when the queue is full or the writer closed;
 	 * `INSUFFICIENT_STORAGE` when the disk is full.
 	 */
 	commit<Value>(scope: Scope, change: Change<Tx, Value>): Promise<Value>;
@@ -160,17 +161,17 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		const watchdog = setImmediate(() => abandonStuck(mine));
 		try {
 			connection.begin.run();
-			const heads = createLogHeads(connection.log);
+			const state = { heads: createLogHeads(connection.log), revocations: createRevocations() };
 			while (mine.entries.length < BATCH_CHANGES_MAX) {
 				const entry = queue.shift();
 				if (entry === undefined) break;
 				mine.entries.push(entry);
-				const settled = await runChange(entry.scope, entry.change, mine.connection, heads);
+				const settled = await runChange(entry.scope, entry.change, mine.connection, state);
 				if (batch !== mine) return; // abandoned while the change was stuck
 				mine.settled.push(settled);
 				if (clock.monotonic() - startedAt > BATCH_MS_MAX) break;
 			}
-			heads.store();
+			state.heads.store();
 			if (!options.logSync.isInline) options.reader.hold();
 		} catch (error) {
 			if (batch === mine) finish(mine, () => failBatch(mine, error));
