@@ -61,6 +61,15 @@ export const createApiKey = (random: (bytes: number) => Uint8Array): string =>
 
 export const parseApiKey = (key: string): SecretParts | undefined => parseSecret('sk_', key);
 
+/**
+ * A secret of ours, whole or the beginning of one, in a text of which it may be a part. A word that ends
+ * like the name of a kind, as `task_`, is none.
+ */
+const LIKE_SECRET = /(?<![0-9A-Za-z])(?:sk|ut|wst)_|(?:sk|ut|wst)_[0-9A-Za-z]{45}/;
+
+/** Whether a text that a client chose must not be logged or sent back, for it may hold a secret. */
+export const looksLikeSecret = (text: string): boolean => LIKE_SECRET.test(text);
+
 export const sha256 = (text: string): Uint8Array =>
 	new Bun.CryptoHasher('sha256').update(text).digest();
 

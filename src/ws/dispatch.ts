@@ -7,6 +7,7 @@
  *
  * Must never: throw or reject. An exception in a Bun handler would end the process.
  */
+import { looksLikeSecret } from '../core/api-key.ts';
 import type { Authorizer } from '../core/authorize.ts';
 import type { UserCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
@@ -57,7 +58,9 @@ export function createDispatch(deps: DispatchDeps) {
 	): ReturnType<typeof errorBodyOf> {
 		const body = errorBodyOf(error, request_id);
 		if (body.code === 'INTERNAL_ERROR') {
-			log.error({ err: error, request_id, operation }, 'Frame failed');
+			const isLogged = request_id !== undefined && !looksLikeSecret(request_id);
+			const named = isLogged ? { request_id } : {};
+			log.error({ err: error, ...named, operation }, 'Frame failed');
 		}
 		connection.sendSoon(JSON.stringify({ type: 'error', ...body }));
 		return body;

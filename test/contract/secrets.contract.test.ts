@@ -49,6 +49,18 @@ test('no key, token or ticket is in the log, the metrics or an error, at the mos
 	bodyOf(await tenant.as().post('/users/alice/revoke'), 200);
 	errors.push((await client.get('/rooms')).text, ...upgrades.map(({ text }) => text));
 
+	// In the place of a request's name, whole, cut, and as a part: sent back to nobody, and logged nowhere.
+	for (const secret of [tenant.api_key, token, ...tickets]) {
+		for (const named of [secret, secret.slice(0, 40), `trace.${secret}`, `x${secret}`]) {
+			const headers = { 'X-Request-Id': named };
+			for (const path of ['/rooms', '/ws', '/nowhere', '/swagger', '/livez']) {
+				const answer = await tenant.as('alice').get(path, headers);
+				expect(answer.headers.get('X-Request-Id')).toMatch(/^req_/);
+				if (path !== '/swagger') errors.push(answer.text);
+			}
+		}
+	}
+
 	const metrics = await httpClient(server, { master: server.masterKey }).get('/metrics');
 	const log = JSON.stringify(server.log());
 	expect(upgrades.map(({ status }) => status).every((status) => status >= 400)).toBeTrue();
@@ -63,5 +75,18 @@ test('no key, token or ticket is in the log, the metrics or an error, at the mos
 		for (const text of [log, server.stderr(), metrics.text, ...errors]) {
 			expect(text).not.toContain(part);
 		}
+	}
+});
+
+test('a request keeps the name that it brought, though a word of it ends like the name of a secret', async () => {
+	const tenant = await createTenant(used.server);
+
+	for (const name of ['task_4711', 'a-b.c_d', 'sk', 'risk_', 'aut_12', 'SK_1']) {
+		const answer = await tenant.as('alice').get('/rooms', { 'X-Request-Id': name });
+		expect(answer.headers.get('X-Request-Id')).toBe(name);
+	}
+	for (const name of ['sk_', 'ut_1', 'wst_1', 'x-sk_1', 'x_ut_1', 'x'.repeat(65), 'a b']) {
+		const answer = await tenant.as('alice').get('/rooms', { 'X-Request-Id': name });
+		expect(answer.headers.get('X-Request-Id')).toMatch(/^req_/);
 	}
 });
