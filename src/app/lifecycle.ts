@@ -18,8 +18,9 @@ async function waitUntil(
 }
 
 /**
- * Stops in the order in which nothing is lost: no new connections; every socket told and closed;
- * running requests answered, within SHUTDOWN_DRAIN_TIMEOUT; the writer emptied; the file in order.
+ * Stops in the order in which nothing is lost: no new connections; every socket told, its frames
+ * answered, and closed; running requests answered, within SHUTDOWN_DRAIN_TIMEOUT; the writer emptied;
+ * the file in order.
  *
  * Bun's `stop()` resolves only when the last socket is gone, so it is not waited for; `stop(true)` cuts
  * whatever the deadline left.
@@ -32,7 +33,13 @@ export async function stopServer(
 	const deadlineMs = clock.monotonic() + settings.SHUTDOWN_DRAIN_TIMEOUT;
 	log.info({ connections: connections.size, requests: server.pendingRequests }, 'Draining');
 	void server.stop();
-	await gateway.drain();
+	await gateway.drain(() => {
+		let isWritten = false;
+		void writer.drain().then(() => {
+			isWritten = true;
+		});
+		return waitUntil(() => isWritten, deadlineMs, clock.monotonic);
+	});
 	const isQuiet = () => server.pendingRequests === 0 && connections.size === 0;
 	const isInTime = await waitUntil(isQuiet, deadlineMs, clock.monotonic);
 	if (!isInTime) log.warn({ requests: server.pendingRequests }, 'Deadline: cutting what is left');

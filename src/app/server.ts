@@ -115,11 +115,11 @@ export function startServer(container: Container): RunningServer {
 function withBackground({ features, pruner, sweeper }: Container, gateway: Gateway): Gateway {
 	return {
 		...gateway,
-		drain() {
+		drain(answered) {
 			pruner.stop();
 			sweeper.stop();
 			features.events.endWaiting();
-			return gateway.drain();
+			return gateway.drain(answered);
 		},
 	};
 }

@@ -159,6 +159,11 @@ export function createGateway(deps: GatewayDeps) {
 	function message(ws: ServerWebSocket<Socket>, frame: string | Buffer): void {
 		const socket = ws.data;
 		if (!socket.isOpen) return;
+		if (isDraining) {
+			const error = new AppError('UNAVAILABLE', 'The server is shutting down');
+			socket.send(JSON.stringify({ type: 'error', ...errorBodyOf(error, requestIdIn(frame)) }));
+			return;
+		}
 		const waitMs = socket.takeFrame(limits);
 		if (waitMs > 0) {
 			const error = new AppError(
@@ -219,21 +224,40 @@ export function createGateway(deps: GatewayDeps) {
 			}
 		},
 
-		/** Tells every client to come back later, each at another moment, and closes it; in slices. */
-		async drain(): Promise<void> {
+		/**
+		 * Tells every client to come back later, each at another moment, lets what they asked for be
+		 * answered, and closes them; in slices. From the first moment on, no frame begins anything.
+		 *
+		 * @param answered - resolves when nothing that a frame began is waiting, or must wait no longer.
+		 */
+		async drain(answered: () => Promise<unknown>): Promise<void> {
 			isDraining = true;
-			let count = 0;
-			for (const connection of connections.all()) {
+			await inSlices(connections.all(), (connection) => {
 				const reconnect_after_ms = Math.floor(deps.random() * RECONNECT_SPREAD_MS);
 				connection.send(JSON.stringify({ type: 'server.shutdown', reconnect_after_ms }));
+			});
+			await answered();
+			// The last answers go out with the turn in which they were given.
+			await nextTurn();
+			await inSlices(connections.all(), (connection) => {
 				(connection as Socket).end('server_shutdown');
-				if (++count % DRAIN_SLICE === 0) await new Promise((resolve) => setImmediate(resolve));
-			}
+			});
 		},
 	};
 }
 
 export type Gateway = ReturnType<typeof createGateway>;
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A few at a time, so that others get their turns. */
+async function inSlices<Item>(items: Iterable<Item>, act: (item: Item) => void): Promise<void> {
+	let count = 0;
+	for (const item of items) {
+		act(item);
+		if (++count % DRAIN_SLICE === 0) await nextTurn();
+	}
+}
 
 const hasCredential = ({ headers }: Request): boolean =>
 	headers.has('X-API-Key') || headers.has('Authorization');

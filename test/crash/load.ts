@@ -100,7 +100,7 @@ export function startLoad(options: LoadOptions): Load {
 	};
 }
 
-const userOf = (index: number): string => USERS[index % USERS.length] ?? 'alice';
+export const userOf = (index: number): string => USERS[index % USERS.length] ?? 'alice';
 
 interface Source {
 	ground: Ground;

@@ -50,6 +50,15 @@ export const ANSWERS_WHILE_IT_SYNCS: readonly Patch[] = [
 	},
 ];
 
+/** Closes every connection as the first thing of a stop. */
+export const CUTS_BEFORE_IT_DRAINS: readonly Patch[] = [
+	{
+		file: 'src/app/lifecycle.ts',
+		before: 'void server.stop();',
+		after: 'await server.stop(true);',
+	},
+];
+
 /**
  * Copies the sources to a folder below `parent` and puts a defect into them. Returns how to run them.
  *

@@ -79,6 +79,14 @@ export const STEPS: readonly Step[] = [
 	},
 	{
 		kind: 'suite',
+		name: 'load',
+		summary: 'the binary, stopped, starved and crowded under load',
+		files: ['test/load/**/*.test.ts'],
+		needsBuild: true,
+		deadlineMs: 5 * MINUTE,
+	},
+	{
+		kind: 'suite',
 		name: 'fuzz',
 		summary: 'the binary, fed with nonsense',
 		files: ['test/fuzz/**/*.test.ts'],
