@@ -1,190 +1,33 @@
+/** What a resume needs a server of its own for: restarts, other settings, and clients that hardly read. */
 import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bodyOf, errorOf, httpClient } from '../helpers/http.ts';
+import { bodyOf, httpClient } from '../helpers/http.ts';
 import { randomSecret, startServer } from '../helpers/server.ts';
 import { openSocket, type Socket } from '../helpers/socket.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
-import type { Frame } from '../helpers/wire.ts';
-
-const ROOM_MAX = 5;
-const used = useServer({
-	RESUME_ROOM_MAX: String(ROOM_MAX),
-	EVENT_RETENTION: '1h',
-	DEFAULT_RATE_LIMIT: '0',
-	WS_FRAMES_PER_SECOND: '0',
-});
+import { eventually } from '../helpers/wait.ts';
+import { OPCODE, openRawSocket, type RawSocket } from './bad-input/raw-socket.ts';
 
 const resumed = (tenant: TestTenant, user: string, cursor: unknown) =>
-	openSocket(tenant.server, { key: tenant.api_key, user, query: `cursor=${cursor}` });
+	tenant.socket(user, { query: `cursor=${cursor}` });
 
-/** What the log of a tenant holds, as it is told. */
-const STORED = /^(message|room\.(created|updated|deleted)|member\.(added|updated|removed))$/;
-const storedOf = (frames: readonly Frame[]) => frames.filter(({ type }) => STORED.test(type));
-
-/** The frames between `connected` and `replay.done`, and the latter. */
-async function replayOf(socket: Socket) {
-	const done = await socket.next<{ cursor: string; count: number }>('replay.done');
-	const at = socket.frames.findIndex(({ type }) => type === 'replay.done');
-	return { frames: socket.frames.slice(1, at), done };
+/** Sends so many messages, at most 50 at once. They are stored in some order, without a gap. */
+async function sendMany(tenant: TestTenant, room_id: string, count: number, content: string) {
+	for (let sent = 0; sent < count; sent += 50) {
+		const batch = Array.from({ length: Math.min(50, count - sent) });
+		await Promise.all(batch.map(() => sendMessage(tenant, 'alice', room_id, content)));
+	}
 }
 
-describe('a socket that resumes', () => {
-	test('is sent byte for byte what another heard meanwhile, in order and once, and goes on live', async () => {
-		const tenant = await createTenant(used.server);
-		const one = await createGroup(tenant, 'alice', ['bob']);
-		const two = await createGroup(tenant, 'bob', ['alice']);
-		const witness = await tenant.socket('bob');
-		const cursor = witness.connected.cursor;
+const missed = (count: number) => Array.from({ length: count }, () => 'message');
 
-		await sendMessage(tenant, 'alice', one.room_id, 'a1');
-		await sendMessage(tenant, 'bob', two.room_id, 'b1');
-		await sendMessage(tenant, undefined, one.room_id, 'from the tenant');
-		await createGroup(tenant, 'carol', ['bob']);
-		bodyOf(await tenant.as('alice').patch(`/rooms/${one.room_id}`, { name: 'New' }), 200);
-		await sendMessage(tenant, 'alice', two.room_id, 'b2');
-		await witness.settle();
-		const missed = storedOf(witness.frames);
-		expect(missed).toHaveLength(6);
+const seqsFrom = (first: number, count: number) =>
+	Array.from({ length: count }, (_, index) => first + index);
 
-		const bob = await resumed(tenant, 'bob', cursor);
-		const { frames, done } = await replayOf(bob);
-
-		expect(bob.connected).toMatchObject({ resumed: true, cursor });
-		expect(frames).toEqual(missed);
-		expect(done).toMatchObject({ count: 6, cursor: missed.at(-1)?.cursor });
-		await sendMessage(tenant, 'alice', one.room_id, 'live');
-		expect(await bob.next<{ content: string }>('message')).toMatchObject({ content: 'a1' });
-		await Promise.all([bob.settle(), witness.settle()]);
-		expect(storedOf(bob.frames)).toEqual(storedOf(witness.frames));
-		await Promise.all([bob.close(), witness.close()]);
-	});
-
-	test('with nothing missed is told so, and is live', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const first = await tenant.socket('bob');
-		await first.close();
-
-		const bob = await resumed(tenant, 'bob', first.connected.cursor);
-		const { frames, done } = await replayOf(bob);
-		await sendMessage(tenant, 'alice', room_id, 'live');
-
-		expect(frames).toEqual([]);
-		expect(done).toMatchObject({ count: 0, cursor: String(first.connected.cursor) });
-		expect(await bob.next('message')).toMatchObject({ content: 'live' });
-		await bob.close();
-	});
-
-	test('hears of rooms as they were: from joining to leaving, one’s own removal and a room’s end included', async () => {
-		const tenant = await createTenant(used.server);
-		const left = await createGroup(tenant, 'alice', ['bob']);
-		const deleted = await createGroup(tenant, 'alice', ['bob']);
-		const joined = await createGroup(tenant, 'alice', ['carol']);
-		const foreign = await createGroup(tenant, 'alice', ['carol']);
-		const witness = await tenant.socket('bob');
-		const alice = tenant.as('alice');
-
-		await sendMessage(tenant, 'alice', left.room_id, 'still there');
-		await sendMessage(tenant, 'alice', joined.room_id, 'before bob');
-		await sendMessage(tenant, 'alice', foreign.room_id, 'never for bob');
-		bodyOf(await alice.post(`/rooms/${joined.room_id}/members`, { members: ['bob'] }), 201);
-		bodyOf(await alice.delete(`/rooms/${left.room_id}/members/bob`), 200);
-		await sendMessage(tenant, 'alice', left.room_id, 'after bob');
-		await sendMessage(tenant, 'alice', joined.room_id, 'with bob');
-		await sendMessage(tenant, 'alice', deleted.room_id, 'last words');
-		bodyOf(await alice.delete(`/rooms/${deleted.room_id}`), 200);
-		await witness.settle();
-
-		const bob = await resumed(tenant, 'bob', witness.connected.cursor);
-		const { frames } = await replayOf(bob);
-
-		expect(frames).toEqual(storedOf(witness.frames));
-		expect(frames.map(({ type }) => type)).toEqual([
-			'message',
-			'member.added',
-			'member.removed',
-			'message',
-			'message',
-			'room.deleted',
-		]);
-		await sendMessage(tenant, 'alice', left.room_id, 'nothing for bob');
-		await bob.settle();
-		expect(JSON.stringify(bob.frames)).not.toMatch(
-			/nothing for bob|after bob|before bob|never for/,
-		);
-		await Promise.all([bob.close(), witness.close()]);
-	});
-
-	test('gets room.gap in the place of more messages than are replayed, at the cursor of the last of them', async () => {
-		const tenant = await createTenant(used.server);
-		const busy = await createGroup(tenant, 'alice', ['bob']);
-		const quiet = await createGroup(tenant, 'alice', ['bob']);
-		const first = await tenant.socket('bob');
-		await first.close();
-		for (let n = 1; n <= ROOM_MAX; n++) await sendMessage(tenant, 'alice', quiet.room_id, `q${n}`);
-		for (let n = 1; n <= ROOM_MAX; n++) await sendMessage(tenant, 'alice', busy.room_id, `b${n}`);
-		const last = await sendMessage(tenant, 'alice', busy.room_id, 'one too many');
-		bodyOf(await tenant.as('alice').patch(`/rooms/${busy.room_id}`, { name: 'New' }), 200);
-
-		const bob = await resumed(tenant, 'bob', first.connected.cursor);
-		const { frames, done } = await replayOf(bob);
-
-		expect(frames.map(({ type }) => type)).toEqual([
-			...Array.from({ length: ROOM_MAX }, () => 'message'),
-			'room.gap',
-			'room.updated',
-		]);
-		expect(frames.at(-2)).toEqual({
-			type: 'room.gap',
-			cursor: last.cursor,
-			room_id: busy.room_id,
-			last_seq: ROOM_MAX + 1,
-		});
-		expect(done.count).toBe(ROOM_MAX + 2);
-		await bob.close();
-	});
-
-	test('while others send is sent every message once, in order', async () => {
-		const tenant = await createTenant(used.server);
-		const rooms = await Promise.all(
-			Array.from({ length: 40 }, () => createGroup(tenant, 'alice', ['bob'])),
-		);
-		const witness = await tenant.socket('bob');
-		let isSending = true;
-		const senders = Array.from({ length: 4 }, async (_, sender) => {
-			for (let n = 0; isSending; n++) {
-				const room = rooms[(sender * 10 + n) % rooms.length];
-				await sendMessage(tenant, 'alice', room?.room_id ?? '', `${sender} ${n}`);
-				// No faster than this process reads.
-				await witness.settle();
-			}
-		});
-		const resuming: Socket[] = [];
-		for (let round = 0; round < 10; round++) {
-			while (storedOf(witness.frames).length < (round + 1) * 10) await witness.settle();
-			const from = storedOf(witness.frames).at(-8)?.cursor;
-			resuming.push(await resumed(tenant, 'bob', from));
-			if (resuming.length > 4) await resuming.shift()?.close();
-		}
-		for (const socket of resuming) await socket.next('replay.done');
-		isSending = false;
-		await Promise.all(senders);
-		await Promise.all([witness, ...resuming].map((socket) => socket.settle()));
-
-		const all = storedOf(witness.frames);
-		for (const socket of resuming) {
-			const told = storedOf(socket.frames);
-			const from = all.findIndex(({ cursor }) => cursor === told[0]?.cursor);
-			expect(from).toBeGreaterThan(0);
-			expect(all[from - 1]?.cursor).toBe(socket.connected.cursor as string);
-			expect(told).toEqual(all.slice(from));
-		}
-		await Promise.all([witness, ...resuming].map((socket) => socket.close()));
-	}, 30_000);
-
+describe('a restart', () => {
 	test('goes on after a restart of the server', async () => {
 		const folder = mkdtempSync(join(tmpdir(), 'chatapi-resume-'));
 		const masterKey = randomSecret();
@@ -203,7 +46,8 @@ describe('a socket that resumes', () => {
 
 			const query = `cursor=${first.connected.cursor}`;
 			const bob = await openSocket(server, { key, user: 'bob', query });
-			const { frames } = await replayOf(bob);
+			await bob.next('replay.done');
+			const frames = bob.all('message');
 
 			expect(frames).toMatchObject([{ content: 'before' }, { content: 'after' }]);
 			await bob.close();
@@ -214,93 +58,141 @@ describe('a socket that resumes', () => {
 	});
 });
 
-describe('a cursor that cannot be gone on from', () => {
-	test('of another life of the log, or ahead of it, is answered with resync on a live socket', async () => {
-		const tenant = await createTenant(used.server);
-		const other = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const here = await tenant.socket('bob');
-		const there = await other.socket('bob');
-		const ahead = `${String(here.connected.cursor).slice(0, 5)}0000000zzzz`.replaceAll('z', 'v');
+describe('RESUME_ROOM_MAX=0', () => {
+	const used = useServer({ RESUME_ROOM_MAX: '0', DEFAULT_RATE_LIMIT: '0' });
 
-		for (const cursor of [there.connected.cursor, ahead]) {
-			const bob = await resumed(tenant, 'bob', cursor);
-			expect(bob.connected).toMatchObject({ resumed: false, cursor: here.connected.cursor });
-			expect(await bob.next('resync')).toEqual({ type: 'resync', reason: 'unknown' });
-			await bob.close();
-		}
-		const bob = await resumed(tenant, 'bob', ahead);
-		await sendMessage(tenant, 'alice', room_id, 'live');
-		expect(await bob.next('message')).toMatchObject({ content: 'live' });
-		await Promise.all([bob, here, there].map((socket) => socket.close()));
+	test('brings any number of messages, and never a room.gap', async () => {
+		const { tenant, room_id, cursor } = await stageFor(used.server);
+		const count = 1_050; // more than the default lets through
+		await sendMany(tenant, room_id, count, 'missed');
+
+		const bob = await resumed(tenant, 'bob', cursor);
+		const done = await bob.next('replay.done', 15_000);
+
+		expect(done.count).toBe(count);
+		expect(bob.all('message').map(({ seq }) => seq)).toEqual(seqsFrom(1, count));
+		expect(bob.all('room.gap')).toEqual([]);
+		await bob.close();
 	});
 
-	for (const [what, query] of [
-		['no cursor', 'cursor=abc'],
-		['an empty one', 'cursor='],
-		['two', 'cursor=0000000000000000&cursor=0000000000000000'],
-		['a huge one', `cursor=${'0'.repeat(4000)}`],
-		['another case', 'cursor=AAAAA00000000000'],
+	test('a replay far above 1 MiB waits for a client that reads slowly: all of it, once, in order', async () => {
+		const { tenant, room_id, cursor } = await stageFor(used.server);
+		const [count, content] = [400, 'x'.repeat(16 * 1024)];
+		await sendMany(tenant, room_id, count, content);
+		const headers = { 'X-API-Key': tenant.api_key, 'X-User-Id': 'bob' };
+		const slow = await openRawSocket(used.server, headers, `/ws?cursor=${cursor}`);
+		slow.halt();
+
+		// Whoever comes later is through with it: the slow one holds up nobody, and was sent what fits.
+		const other = await resumed(tenant, 'bob', cursor);
+		expect((await other.next('replay.done', 15_000)).count).toBe(count);
+		await sendMessage(tenant, 'alice', room_id, 'meanwhile');
+		const past = await readSlowly(slow, ({ type }) => type === 'replay.done');
+		await sendMessage(tenant, 'alice', room_id, 'live');
+		const live = await readSlowly(slow, ({ type }) => type === 'message');
+
+		expect(slow.closeCode()).toBeUndefined();
+		// It had waited: what was sent meanwhile is a part of the past.
+		expect(past.map(({ type }) => type)).toEqual([...missed(count + 1), 'replay.done']);
+		expect(past.slice(0, -1).map(({ seq }) => seq)).toEqual(seqsFrom(1, count + 1));
+		expect(past.slice(0, count).every((told) => told.content === content)).toBe(true);
+		expect(past.at(-2)?.content).toBe('meanwhile');
+		expect(live).toMatchObject([{ seq: count + 2, content: 'live' }]);
+		slow.destroy();
+		await other.close();
+	});
+});
+
+describe('RESUME_ROOM_MAX=1', () => {
+	const used = useServer({ RESUME_ROOM_MAX: '1' });
+
+	for (const [count, told] of [
+		[0, []],
+		[1, ['message']],
+		[2, ['room.gap']],
+		[3, ['room.gap']],
 	] as const) {
-		test(`that is ${what} is refused before the upgrade`, async () => {
-			const tenant = await createTenant(used.server);
-			const answer = await tenant.as('bob').get(`/ws?${query}`);
-			expect(errorOf(answer)).toMatchObject({ code: 'VALIDATION_ERROR', field: 'cursor' });
+		test(`tells ${count} missed messages as ${told.join() || 'nothing'}`, async () => {
+			const { tenant, room_id, cursor } = await stageFor(used.server);
+			await sendMany(tenant, room_id, count, 'missed');
+
+			const bob = await resumed(tenant, 'bob', cursor);
+			await bob.next('replay.done');
+
+			expect(bob.frames.map(({ type }) => type)).toEqual(['connected', ...told, 'replay.done']);
+			for (const gap of bob.all('room.gap'))
+				expect(gap).toMatchObject({ room_id, last_seq: count });
+			await bob.close();
 		});
 	}
 });
 
-describe('the resume frame', () => {
-	test('as the first one brings what ?cursor= would have brought, and then the reply', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const first = await tenant.socket('bob');
-		await first.close();
-		await sendMessage(tenant, 'alice', room_id, 'missed');
-		const bob = await tenant.socket('bob');
+describe('a cursor', () => {
+	const used = useServer({ EVENT_RETENTION: '1s' });
 
-		const reply = await bob.request({ type: 'resume', cursor: first.connected.cursor });
+	test('whose events are kept no longer is answered with resync, reason expired, on a live socket', async () => {
+		const { tenant, room_id, cursor } = await stageFor(used.server);
+		await sendMessage(tenant, 'alice', room_id, 'forgotten');
+
+		const bob = await eventually(() => unlessResumed(tenant, cursor), 20_000, 'its events to go');
+
+		expect(await bob.next('resync')).toEqual({ type: 'resync', reason: 'expired' });
+		expect(bob.connected.resumed).toBe(false);
+		expect(String(bob.connected.cursor) > cursor).toBe(true);
 		await sendMessage(tenant, 'alice', room_id, 'live');
-		await bob.settle();
-
-		expect(reply).toMatchObject({ type: 'reply', data: { success: true } });
-		expect(bob.frames.slice(1).map(({ type }) => type)).toEqual([
-			'message',
-			'replay.done',
-			'reply',
-			'message',
-			'pong',
-		]);
+		expect(await bob.next('message')).toMatchObject({ content: 'live', seq: 2 });
+		expect(bob.all('message')).toHaveLength(1);
+		// What is gone stays to be read: events go, messages do not.
+		const page = await tenant.as('bob').get(`/rooms/${room_id}/messages`);
+		expect(page.body).toMatchObject({ messages: [{ content: 'forgotten' }, { content: 'live' }] });
 		await bob.close();
 	});
 
-	test('after an event is refused, for cursors would fall; from the latest one it brings nothing', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const old = await tenant.socket('bob');
-		await sendMessage(tenant, 'alice', room_id, 'one');
-		const bob = await tenant.socket('bob');
-		await sendMessage(tenant, 'alice', room_id, 'two');
-		const two = await bob.next<{ cursor: string }>('message');
+	test('of another server is answered with resync, reason unknown', async () => {
+		const { tenant, room_id } = await stageFor(used.server);
+		const other = await startServer();
+		const { cursor } = await stageFor(other);
 
-		const refused = await bob.request({ type: 'resume', cursor: old.connected.cursor });
-		const taken = await bob.request({ type: 'resume', cursor: two.cursor });
+		const bob = await resumed(tenant, 'bob', cursor);
 
-		expect(refused).toMatchObject({ type: 'error', code: 'CONFLICT', field: 'cursor' });
-		expect(taken).toMatchObject({ type: 'reply' });
-		expect(await bob.next('replay.done')).toMatchObject({ count: 0, cursor: two.cursor });
-		await sendMessage(tenant, 'alice', room_id, 'three');
-		await bob.settle();
-		expect(bob.all('message')).toMatchObject([{ content: 'two' }, { content: 'three' }]);
-		await Promise.all([bob.close(), old.close()]);
-	});
-
-	test('with a cursor of another log is answered with resync', async () => {
-		const tenant = await createTenant(used.server);
-		const bob = await tenant.socket('bob');
-		const reply = await bob.request({ type: 'resume', cursor: '0000000000000000' });
-		expect(reply.type).toBe('reply');
+		expect(bob.connected.resumed).toBe(false);
 		expect(await bob.next('resync')).toEqual({ type: 'resync', reason: 'unknown' });
+		await sendMessage(tenant, 'alice', room_id, 'live');
+		expect(await bob.next('message')).toMatchObject({ content: 'live' });
 		await bob.close();
+		expect(await other.stop()).toBe(0);
 	});
+
+	/** A socket from there on, once it cannot be gone on from. */
+	async function unlessResumed(tenant: TestTenant, cursor: string): Promise<Socket | undefined> {
+		const bob = await resumed(tenant, 'bob', cursor);
+		if (bob.connected.resumed === false) return bob;
+		await bob.close();
+		return undefined;
+	}
 });
+
+/** A room of alice and bob, and where bob left off in it. */
+async function stageFor(server: TestTenant['server']) {
+	const tenant = await createTenant(server);
+	const { room_id } = await createGroup(tenant, 'alice', ['bob']);
+	const first = await tenant.socket('bob');
+	await first.close();
+	return { tenant, room_id, cursor: String(first.connected.cursor) };
+}
+
+type Told = { type: string; seq: number; content: string };
+
+/** Takes one frame, then stops reading again, and so on up to the one that is `last`. */
+async function readSlowly(socket: RawSocket, last: (frame: Told) => boolean): Promise<Told[]> {
+	const frames: Told[] = [];
+	for (;;) {
+		socket.flow();
+		const frame = await socket.next(({ opcode }) => opcode === OPCODE.text);
+		socket.halt();
+		if (frame === undefined) throw new Error(`Closed after ${frames.length} frames`);
+		const told: Told = JSON.parse(frame.payload.toString());
+		frames.push(told);
+		if (last(told)) return frames;
+	}
+}

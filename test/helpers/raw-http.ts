@@ -1,5 +1,6 @@
 /** HTTP/1.1 written by hand, for what `fetch` refuses to send or hides. One connection, in order. */
 import { connect, type Socket as TcpSocket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Answer } from './http.ts';
 import type { Server } from './server.ts';
 import { within } from './wait.ts';
@@ -16,8 +17,11 @@ export interface RawConnection {
 
 /** Opens a connection. @throws when it is refused. */
 export async function openConnection(server: Pick<Server, 'url'>): Promise<RawConnection> {
-	const { hostname, port } = new URL(server.url);
-	const tcp: TcpSocket = connect({ host: hostname, port: Number(port) });
+	const { hostname: host, port, protocol } = new URL(server.url);
+	const isSecure = protocol === 'https:';
+	const tcp: TcpSocket = isSecure
+		? connectTls({ host, port: Number(port || 443), servername: host })
+		: connect({ host, port: Number(port || 80) });
 	let received: Buffer = Buffer.alloc(0);
 	let isEnded = false;
 	let wake = () => {};
@@ -34,7 +38,7 @@ export async function openConnection(server: Pick<Server, 'url'>): Promise<RawCo
 	});
 	await within(
 		new Promise<void>((resolve, reject) => {
-			tcp.once('connect', resolve);
+			tcp.once(isSecure ? 'secureConnect' : 'connect', resolve);
 			tcp.once('error', reject);
 		}),
 		'a connection',

@@ -163,11 +163,11 @@ function track(ws: WebSocket): Tracked {
 	};
 }
 
-/** What holds on every socket. */
 /** A replay ends at a cursor that was told, or at one above it. */
 const isRisen = (type: string, cursor: string, head: string): boolean =>
 	type === 'replay.done' ? cursor >= head : cursor > head;
 
+/** What holds on every socket. */
 function createRules(report: (violation: string) => void) {
 	const answered = new Set<string>();
 	let isFirst = true;

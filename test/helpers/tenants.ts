@@ -1,40 +1,49 @@
 /** The things that most tests need before they begin. Each test has a tenant of its own. */
 import { bodyOf, type Credentials, type HttpClient, httpClient } from './http.ts';
 import type { Server } from './server.ts';
-import { openSocket, type Socket } from './socket.ts';
+import { openSocket, type Socket, type SocketOptions } from './socket.ts';
 import type { ApiKey, Message, Room, Tenant } from './wire.ts';
+
+/** A server that tenants can be made on. */
+export type Operated = Pick<Server, 'url' | 'masterKey'>;
 
 /** A tenant, its first key, and clients that act in it. */
 export interface TestTenant {
-	readonly server: Server;
+	readonly server: Operated;
 	readonly tenant_id: string;
 	readonly api_key: string;
 	/** A client with the first key, as this user; without one, as the tenant itself. */
 	as(user?: string): HttpClient;
 	/** A socket with the first key, as this user. */
-	socket(user: string, credentials?: Credentials): Promise<Socket>;
+	socket(user: string, options?: SocketOptions): Promise<Socket>;
 }
 
 /** The operator's client. */
-export const operator = (server: Server): HttpClient =>
+export const operator = (server: Operated): HttpClient =>
 	httpClient(server, { master: server.masterKey });
 
 /** A new tenant. */
 export async function createTenant(
-	server: Server,
+	server: Operated,
 	body: Record<string, unknown> = {},
 ): Promise<TestTenant> {
 	const answer = await operator(server).post<Tenant>('/admin/tenants', { name: 'Acme', ...body });
 	const { tenant_id, api_key } = bodyOf(answer, 201);
 	if (api_key === undefined) throw new Error('A new tenant was told no key');
-	return {
-		server,
-		tenant_id,
-		api_key,
-		as: (user) => httpClient(server, credentialsOf(api_key, user)),
-		socket: (user, credentials = {}) => openSocket(server, { key: api_key, user, ...credentials }),
-	};
+	return tenantOf(server, { tenant_id, api_key });
 }
+
+/** A tenant that is there already. */
+export const tenantOf = (
+	server: Operated,
+	{ tenant_id, api_key }: { tenant_id: string; api_key: string },
+): TestTenant => ({
+	server,
+	tenant_id,
+	api_key,
+	as: (user) => httpClient(server, credentialsOf(api_key, user)),
+	socket: (user, options = {}) => openSocket(server, { key: api_key, user, ...options }),
+});
 
 /** A key of the tenant with these permissions; its secret is in `api_key`. */
 export async function createKey(
@@ -68,7 +77,7 @@ export async function createTicket(tenant: TestTenant, user: string): Promise<st
 }
 
 /** A client that shows a user's token, as a page or an app does. */
-export const withToken = (server: Server, token: string): HttpClient =>
+export const withToken = (server: Operated, token: string): HttpClient =>
 	httpClient(server, { headers: { Authorization: `Bearer ${token}` } });
 
 /** A group that `owner` made, with these members beside. */

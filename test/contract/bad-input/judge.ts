@@ -1,7 +1,7 @@
 /** What every refusal must be, whatever was sent: one envelope, and nothing of the input in it. */
 import { type Answer, errorOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
-import { createGroup, createTenant, sendMessage } from '../../helpers/tenants.ts';
+import { createGroup, createTenant, type Operated, sendMessage } from '../../helpers/tenants.ts';
 
 /** Stands in bad values, in letters that every kind of field could hold. Never in a field's name. */
 export const CANARY = 'canary7Gq2xW9';
@@ -61,7 +61,7 @@ export interface Bystander {
 }
 
 /** A tenant of its own with an open socket. */
-export async function createBystander(server: Server): Promise<Bystander> {
+export async function createBystander(server: Operated): Promise<Bystander> {
 	const tenant = await createTenant(server, { name: 'Bystander' });
 	const { room_id } = await createGroup(tenant, 'carol', ['dave']);
 	const socket = await tenant.socket('dave');

@@ -48,13 +48,17 @@ export interface RawSocket {
 	readonly ended: Promise<void>;
 	/** The code of the server's close frame, once there was one. */
 	closeCode(): number | undefined;
+	/** Reads nothing more, so that the server cannot write, until `flow`. */
+	halt(): void;
+	flow(): void;
 	destroy(): void;
 }
 
 /** Opens a socket and reads past `connected`. @throws when the upgrade is refused. */
 export async function openRawSocket(
-	server: Server,
+	server: Pick<Server, 'url'>,
 	headers: Record<string, string>,
+	path = '/ws',
 ): Promise<RawSocket> {
 	const { hostname, port, host } = new URL(server.url);
 	const tcp: TcpSocket = connect({ host: hostname, port: Number(port) });
@@ -95,7 +99,7 @@ export async function openRawSocket(
 		'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
 		...headers,
 	}).map(([name, value]) => `${name}: ${value}\r\n`);
-	tcp.write(`GET /ws HTTP/1.1\r\n${lines.join('')}\r\n`);
+	tcp.write(`GET ${path} HTTP/1.1\r\n${lines.join('')}\r\n`);
 
 	async function wait(fits: (frame: ServerFrame) => boolean): Promise<ServerFrame | undefined> {
 		for (;;) {
@@ -117,6 +121,8 @@ export async function openRawSocket(
 				? undefined
 				: close.payload.readUInt16BE();
 		},
+		halt: () => void tcp.pause(),
+		flow: () => void tcp.resume(),
 		destroy: () => void tcp.destroy(),
 	};
 	const first = await socket.next(({ opcode }) => opcode === OPCODE.text);

@@ -1,20 +1,23 @@
 import { describe, expect, test } from 'bun:test';
-import { bodyOf } from '../helpers/http.ts';
-import { createGroup, createTenant, sendMessage } from '../helpers/tenants.ts';
-import { useServer } from '../helpers/use-server.ts';
-import type { Message, Room } from '../helpers/wire.ts';
+import { bodyOf } from '../../helpers/http.ts';
+import { useTarget } from '../../helpers/target.ts';
+import { createGroup, sendMessage } from '../../helpers/tenants.ts';
+import type { Message, Room } from '../../helpers/wire.ts';
 
-const used = useServer();
+const used = useTarget();
 
 describe('a new room', () => {
 	test('is told to the sockets of its members as room.created, and to nobody else', async () => {
-		const tenant = await createTenant(used.server);
+		const { tenant, who } = await used.stage();
 		const sockets = await Promise.all(
-			['alice', 'bob', 'bob', 'mallory'].map((user) => tenant.socket(user)),
+			[who.alice, who.bob, who.bob, who.mallory].map((user) => tenant.socket(user)),
 		);
 		const [alice, bob, alsoBob, mallory] = sockets;
 
-		const room = await createGroup(tenant, 'alice', ['bob'], { name: 'New', metadata: { a: 1 } });
+		const room = await createGroup(tenant, who.alice, [who.bob], {
+			name: 'New',
+			metadata: { a: 1 },
+		});
 		await Promise.all(sockets.map((socket) => socket.settle()));
 
 		for (const socket of [alice, bob, alsoBob]) {
@@ -38,11 +41,11 @@ describe('a new room', () => {
 	});
 
 	test('delivers from its first message on, to sockets that were open before it', async () => {
-		const tenant = await createTenant(used.server);
-		const bob = await tenant.socket('bob');
+		const { tenant, who } = await used.stage();
+		const bob = await tenant.socket(who.bob);
 
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		await sendMessage(tenant, 'alice', room_id, 'first');
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
+		await sendMessage(tenant, who.alice, room_id, 'first');
 		await bob.settle();
 
 		expect(bob.frames.map(({ type }) => type)).toEqual([
@@ -55,12 +58,12 @@ describe('a new room', () => {
 	});
 
 	test('that is a dm which was there already is not told again', async () => {
-		const tenant = await createTenant(used.server);
-		const body = { type: 'dm', members: ['alice', 'bob'] };
-		bodyOf(await tenant.as('alice').post<Room>('/rooms', body), 201);
-		const bob = await tenant.socket('bob');
+		const { tenant, who } = await used.stage();
+		const body = { type: 'dm', members: [who.alice, who.bob] };
+		bodyOf(await tenant.as(who.alice).post<Room>('/rooms', body), 201);
+		const bob = await tenant.socket(who.bob);
 
-		bodyOf(await tenant.as('alice').post<Room>('/rooms', body), 200);
+		bodyOf(await tenant.as(who.alice).post<Room>('/rooms', body), 200);
 		await bob.settle();
 
 		expect(bob.all('room.created')).toEqual([]);
@@ -70,27 +73,27 @@ describe('a new room', () => {
 
 describe('who is added', () => {
 	test('is subscribed in the same moment: told first, then every message, from the very next one', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
 		const [bob, carol, stranger] = await Promise.all(
-			['bob', 'carol', 'mallory'].map((user) => tenant.socket(user)),
+			[who.bob, who.carol, who.mallory].map((user) => tenant.socket(user)),
 		);
-		const alice = tenant.as('alice');
-		await sendMessage(tenant, 'alice', room_id, 'before');
+		const alice = tenant.as(who.alice);
+		await sendMessage(tenant, who.alice, room_id, 'before');
 
 		// Both are on their way at once: whichever comes first, no message after the joining is missed.
 		const [, ...sent] = await Promise.all([
-			alice.post(`/rooms/${room_id}/members`, { members: ['carol'] }),
-			...Array.from({ length: 10 }, () => sendMessage(tenant, 'alice', room_id, 'during')),
+			alice.post(`/rooms/${room_id}/members`, { members: [who.carol] }),
+			...Array.from({ length: 10 }, () => sendMessage(tenant, who.alice, room_id, 'during')),
 		]);
-		await sendMessage(tenant, 'alice', room_id, 'after');
+		await sendMessage(tenant, who.alice, room_id, 'after');
 		await Promise.all([bob?.settle(), carol?.settle(), stranger?.settle()]);
 
 		const added = carol?.all('member.added') ?? [];
 		expect(added).toHaveLength(1);
 		expect(added[0]).toMatchObject({
 			room_id,
-			members: [{ user_id: 'carol', role: 'member', joined_at: expect.any(String) }],
+			members: [{ user_id: who.carol, role: 'member', joined_at: expect.any(String) }],
 		});
 		expect(bob?.all('member.added')).toEqual(added);
 		const joinedAt = added[0]?.cursor ?? '';
@@ -104,11 +107,11 @@ describe('who is added', () => {
 	});
 
 	test('can send and is heard over the same socket', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice');
-		const [alice, bob] = [await tenant.socket('alice'), await tenant.socket('bob')];
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice);
+		const [alice, bob] = [await tenant.socket(who.alice), await tenant.socket(who.bob)];
 
-		await tenant.as('alice').post(`/rooms/${room_id}/members`, { members: ['bob'] });
+		await tenant.as(who.alice).post(`/rooms/${room_id}/members`, { members: [who.bob] });
 		await bob.next('member.added');
 		const reply = await bob.request({ type: 'send_message', room_id, content: 'hi' });
 
@@ -118,11 +121,11 @@ describe('who is added', () => {
 	});
 
 	test('an addition that adds nobody is told to nobody', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const bob = await tenant.socket('bob');
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
+		const bob = await tenant.socket(who.bob);
 
-		await tenant.as('alice').post(`/rooms/${room_id}/members`, { members: ['bob'] });
+		await tenant.as(who.alice).post(`/rooms/${room_id}/members`, { members: [who.bob] });
 		await bob.settle();
 
 		expect(bob.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
@@ -137,16 +140,19 @@ describe('who is removed', () => {
 		['by the tenant', undefined],
 	] as const) {
 		test(`${how} is told so on every socket, and nothing of the room after that`, async () => {
-			const tenant = await createTenant(used.server);
-			const { room_id } = await createGroup(tenant, 'alice', ['bob', 'carol']);
+			const { tenant, who } = await used.stage();
+			const { room_id } = await createGroup(tenant, who.alice, [who.bob, who.carol]);
 			const [bob, alsoBob, carol] = await Promise.all(
-				['bob', 'bob', 'carol'].map((user) => tenant.socket(user)),
+				[who.bob, who.bob, who.carol].map((user) => tenant.socket(user)),
 			);
 
-			bodyOf(await tenant.as(actor).delete(`/rooms/${room_id}/members/bob`), 200);
-			await sendMessage(tenant, 'alice', room_id, 'secret');
-			await tenant.as('carol').post(`/rooms/${room_id}/read`, { seq: 1 });
-			await tenant.as('alice').patch(`/rooms/${room_id}`, { name: 'Without bob' });
+			bodyOf(
+				await tenant.as(actor && who[actor]).delete(`/rooms/${room_id}/members/${who.bob}`),
+				200,
+			);
+			await sendMessage(tenant, who.alice, room_id, 'secret');
+			await tenant.as(who.carol).post(`/rooms/${room_id}/read`, { seq: 1 });
+			await tenant.as(who.alice).patch(`/rooms/${room_id}`, { name: 'Without bob' });
 			await Promise.all([bob?.settle(), alsoBob?.settle(), carol?.settle()]);
 
 			for (const socket of [bob, alsoBob]) {
@@ -155,7 +161,7 @@ describe('who is removed', () => {
 					'member.removed',
 					'pong',
 				]);
-				expect(socket?.all('member.removed')).toMatchObject([{ room_id, user_id: 'bob' }]);
+				expect(socket?.all('member.removed')).toMatchObject([{ room_id, user_id: who.bob }]);
 			}
 			expect(carol?.all('member.removed')).toHaveLength(1);
 			expect(carol?.all('message')).toHaveLength(1);
@@ -166,15 +172,15 @@ describe('who is removed', () => {
 	}
 
 	test('and added again hears what comes then, once', async () => {
-		const tenant = await createTenant(used.server);
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		const bob = await tenant.socket('bob');
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
+		const bob = await tenant.socket(who.bob);
 
 		for (let round = 0; round < 3; round++) {
-			await tenant.as('alice').delete(`/rooms/${room_id}/members/bob`);
-			await sendMessage(tenant, 'alice', room_id, 'away');
-			await tenant.as('alice').post(`/rooms/${room_id}/members`, { members: ['bob'] });
-			await sendMessage(tenant, 'alice', room_id, 'back');
+			await tenant.as(who.alice).delete(`/rooms/${room_id}/members/${who.bob}`);
+			await sendMessage(tenant, who.alice, room_id, 'away');
+			await tenant.as(who.alice).post(`/rooms/${room_id}/members`, { members: [who.bob] });
+			await sendMessage(tenant, who.alice, room_id, 'back');
 		}
 		await bob.settle();
 
@@ -186,22 +192,22 @@ describe('who is removed', () => {
 });
 
 test('cursors rise strictly over every kind of event, whoever causes it', async () => {
-	const tenant = await createTenant(used.server, { rate_limit: { requests_per_second: 1000 } });
-	const bob = await tenant.socket('bob');
+	const { tenant, who } = await used.stage();
+	const bob = await tenant.socket(who.bob);
 	const rooms = await Promise.all(
-		Array.from({ length: 5 }, () => createGroup(tenant, 'alice', ['bob'])),
+		Array.from({ length: 5 }, () => createGroup(tenant, who.alice, [who.bob])),
 	);
 
 	await Promise.all(
 		rooms.flatMap(({ room_id }, index) => [
-			sendMessage(tenant, 'alice', room_id),
+			sendMessage(tenant, who.alice, room_id),
 			sendMessage(tenant, undefined, room_id),
-			tenant.as('alice').patch(`/rooms/${room_id}`, { name: `r${index}` }),
-			tenant.as('alice').post(`/rooms/${room_id}/members`, { members: ['carol'] }),
-			tenant.as('alice').put(`/rooms/${room_id}/members/bob`, { role: 'admin' }),
+			tenant.as(who.alice).patch(`/rooms/${room_id}`, { name: `r${index}` }),
+			tenant.as(who.alice).post(`/rooms/${room_id}/members`, { members: [who.carol] }),
+			tenant.as(who.alice).put(`/rooms/${room_id}/members/${who.bob}`, { role: 'admin' }),
 		]),
 	);
-	await Promise.all(rooms.map(({ room_id }) => tenant.as('alice').delete(`/rooms/${room_id}`)));
+	await Promise.all(rooms.map(({ room_id }) => tenant.as(who.alice).delete(`/rooms/${room_id}`)));
 	await bob.settle();
 
 	const cursors = bob.frames.map(({ cursor }) => cursor).filter((cursor) => cursor !== undefined);
