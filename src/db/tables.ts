@@ -107,7 +107,7 @@ export const roomHeads = sqliteTable(
 	(table) => [primaryKey({ columns: [table.tenant, table.room] })],
 );
 
-/** A membership outlives the leaving (`left_cursor`): who was away must still learn of it. */
+/** Who is in a room now. */
 export const memberships = sqliteTable(
 	'memberships',
 	{
@@ -117,18 +117,31 @@ export const memberships = sqliteTable(
 		role: text().$type<'owner' | 'admin' | 'moderator' | 'member'>().notNull(),
 		joined_at: integer().notNull(),
 		joined_cursor: integer().notNull(),
-		left_cursor: integer(),
 		/** A dm is hidden from this user's list while the room's last_cursor is not above it. */
 		hidden_cursor: integer().notNull(),
 	},
 	(table) => [
 		primaryKey({ columns: [table.tenant, table.room, table.user_id] }),
-		index('memberships_by_user')
-			.on(table.tenant, table.user_id, table.room)
-			.where(sql`left_cursor IS NULL`),
-		index('memberships_ended')
-			.on(table.tenant, table.user_id, table.left_cursor)
-			.where(sql`left_cursor IS NOT NULL`),
+		index('memberships_by_user').on(table.tenant, table.user_id, table.room),
+	],
+);
+
+/**
+ * Who was in a room, from its joining to its leaving, one row each time: who was away must still learn
+ * of it. Kept as long as the event that tells of the end.
+ */
+export const endedMemberships = sqliteTable(
+	'ended_memberships',
+	{
+		tenant: tenantNo(),
+		user_id: userId(),
+		left_cursor: integer().notNull(),
+		room: roomNo(),
+		joined_cursor: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.user_id, table.left_cursor, table.room] }),
+		index('ended_memberships_by_room').on(table.tenant, table.room, table.user_id),
 	],
 );
 

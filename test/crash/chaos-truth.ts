@@ -11,7 +11,6 @@ interface LogRow {
 	type: string;
 	room_id: string;
 	payload: string | null;
-	content: string | null;
 	seq: number | null;
 	message_id: string | null;
 }
@@ -20,10 +19,8 @@ interface LogRow {
 interface Line {
 	/** Enough to tell it from any other. */
 	text: string;
-	room_id: string;
-	content: string | null;
-	/** Whether the user itself came or went. */
-	own?: 'came' | 'went';
+	/** Whether the user itself came. */
+	hasCome: boolean;
 }
 
 const textOf = (cursor: number, type: string, ...rest: unknown[]) =>
@@ -51,7 +48,7 @@ export function truthOf(
 	const starts = new Map(followers.map(({ user, start }) => [user, numberOf(start)]));
 	const from = Math.min(...starts.values());
 	const truth = new Map(followers.map(({ user }) => [user, [] as Line[]]));
-	for (const { cursor, type, room_id, payload, content, seq, message_id } of readLog(path)) {
+	for (const { cursor, type, room_id, payload, seq, message_id } of readLog(path)) {
 		if (cursor <= from) continue;
 		const users = inside.get(room_id) ?? new Set<string>();
 		inside.set(room_id, users);
@@ -61,10 +58,7 @@ export function truthOf(
 		const text = seq === null ? textOf(cursor, type) : textOf(cursor, type, seq, message_id);
 		for (const user of users) {
 			if (cursor <= (starts.get(user) ?? 0)) continue;
-			const line: Line = { text, room_id, content };
-			if (type === 'member.added' && added.includes(user)) line.own = 'came';
-			if (type === 'member.removed' && data.user_id === user) line.own = 'went';
-			truth.get(user)?.push(line);
+			truth.get(user)?.push({ text, hasCome: added.includes(user) });
 		}
 		if (type === 'member.removed') users.delete(data.user_id);
 	}
@@ -76,7 +70,7 @@ function readLog(path: string): LogRow[] {
 	try {
 		return db
 			.query<LogRow, []>(
-				`SELECT e.cursor, e.type, r.room_id, e.payload, m.content, m.seq, m.message_id
+				`SELECT e.cursor, e.type, r.room_id, e.payload, m.seq, m.message_id
 				FROM events e
 				JOIN rooms r ON r.tenant = e.tenant AND 'r/' || r.room = e.stream
 				LEFT JOIN messages m ON m.tenant = e.tenant AND m.room = r.room AND m.seq = e.ref
@@ -88,62 +82,25 @@ function readLog(path: string): LogRow[] {
 	}
 }
 
-/**
- * What a client need not have been told: the end of an earlier membership, when it came back while it
- * was away; `member.added` about itself says so. See docs/adr/0008-resume-by-streams.md.
- *
- * Each of it must be followed by nothing but such lines of its room, up to the going, and then by a
- * coming of which it was told in a replay, or which is excused itself.
- */
-function excusedOf(
-	lines: readonly Line[],
-	isTold: (line: Line) => boolean,
-	isReplayed: (line: Line) => boolean,
-): Set<Line> {
-	const excused = new Set<Line>();
-	for (const ofRoom of Map.groupBy(lines, ({ room_id }) => room_id).values()) {
-		let isExcused = false;
-		let cameBack = false;
-		for (const line of ofRoom.toReversed()) {
-			if (isTold(line)) isExcused = false;
-			else if (line.own === 'went') isExcused = cameBack;
-			if (isExcused) excused.add(line);
-			if (line.own !== undefined || isTold(line)) {
-				cameBack = line.own === 'came' && (isExcused || isReplayed(line));
-			}
-		}
-	}
-	return excused;
-}
+/** How often one of these came back while it was away: was added in an event that it was replayed. */
+export const returnsOf = (truth: Truth, { user, replayed }: Follower): number => {
+	const again = new Set(textsOf([...replayed]));
+	return (truth.get(user) ?? []).filter(({ text, hasCome }) => hasCome && again.has(text)).length;
+};
 
 /** Whether a client has got as far as it must. */
 export const isCaughtUp = (truth: Truth, { user, told, isLive }: Follower): boolean =>
 	isLive && textsOf(told.slice(-1))[0] === truth.get(user)?.at(-1)?.text;
 
-export interface Comparison {
-	differences: string[];
-	/** Contents that it need not have been told. */
-	excused: ReadonlySet<string | null>;
-}
-
 /** How what a client was told differs from what it must have been told. */
-export function compare(truth: Truth, { user, told, replayed }: Follower): Comparison {
+export function differencesOf(truth: Truth, { user, told }: Follower): string[] {
 	const is = textsOf(told);
-	const has = new Set(is);
-	const lines = truth.get(user) ?? [];
-	const again = new Set(textsOf([...replayed]));
-	const excused = excusedOf(
-		lines,
-		({ text }) => has.has(text),
-		({ text }) => again.has(text),
-	);
-	const must = lines.filter((line) => !excused.has(line)).map(({ text }) => text);
-	const contents = new Set([...excused].map(({ content }) => content));
+	const must = (truth.get(user) ?? []).map(({ text }) => text);
 	const at = is.findIndex((text, index) => text !== must[index]);
 	const first = at === -1 ? is.length : at;
-	if (at === -1 && is.length === must.length) return { differences: [], excused: contents };
-	const difference =
+	if (at === -1 && is.length === must.length) return [];
+	return [
 		`${user} was told ${is.length} of ${must.length} events, and ` +
-		`“${is[first]}” for “${must[first]}” at ${first}, after “${is[first - 1]}”`;
-	return { differences: [difference], excused: contents };
+			`“${is[first]}” for “${must[first]}” at ${first}, after “${is[first - 1]}”`,
+	];
 }

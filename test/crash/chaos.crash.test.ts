@@ -27,9 +27,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const summaryOf = ({ violations, sends, told, cuts, resumed, changes, excused }: Outcome): string =>
+const summaryOf = ({ violations, sends, told, cuts, resumed, changes, returns }: Outcome): string =>
 	`${sends} sends, ${told} events told, ${cuts} cuts, ${resumed} resumed sockets, ` +
-	`${changes} changes of membership, ${excused} excused, ${violations.length} violations`;
+	`${changes} changes of membership, ${returns} while away, ${violations.length} violations`;
 
 test(
 	`${KILLS} kills and hundreds of cuts take nothing from 50 clients, and give nothing twice`,
@@ -53,7 +53,7 @@ test(
 		expect(outcome.sends).toBeGreaterThan(KILLS * 50);
 		expect(outcome.resumed).toBeGreaterThan(50 * KILLS);
 		expect(outcome.changes).toBeGreaterThan(KILLS * 3);
-		expect(outcome.excused).toBeLessThan(outcome.told / 100);
+		expect(outcome.returns).toBeGreaterThan(0);
 	},
 	60_000 + KILLS * 2 * STRETCH_MS,
 );

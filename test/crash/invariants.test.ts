@@ -113,13 +113,29 @@ describe('found is', () => {
 		['a tenant is lost', 'DELETE FROM tenants WHERE tenant = 1'],
 		['has a row of no tenant', 'UPDATE events SET tenant = 99 WHERE tenant = 1'],
 		['foreign_key_check', 'DELETE FROM tenants WHERE tenant = 1'],
+		['a membership is lost or back', `DELETE FROM memberships WHERE user_id LIKE 'guest%'`],
 		[
 			'a membership is lost or back',
-			`UPDATE memberships SET left_cursor = 1 WHERE user_id LIKE 'guest%'`,
+			`INSERT OR IGNORE INTO memberships
+				SELECT tenant, room, user_id, 'member', 1, 99999, 0 FROM ended_memberships
+				WHERE user_id LIKE 'guest%';
+			INSERT OR IGNORE INTO positions
+				SELECT tenant, room, user_id, 0, 0, 0 FROM memberships`,
 		],
 		[
-			'a membership is lost or back',
-			`UPDATE memberships SET left_cursor = NULL WHERE user_id LIKE 'guest%'`,
+			'stays of one member',
+			`UPDATE ended_memberships SET joined_cursor = left_cursor WHERE user_id LIKE 'guest%'`,
+		],
+		[
+			'stays of one member',
+			`INSERT INTO ended_memberships
+				SELECT tenant, user_id, left_cursor + 1, room, joined_cursor FROM ended_memberships
+				WHERE user_id LIKE 'guest%' LIMIT 1`,
+		],
+		[
+			'stays of one member',
+			`INSERT INTO ended_memberships
+				SELECT tenant, user_id, joined_cursor + 1, room, joined_cursor FROM memberships LIMIT 1`,
 		],
 	] as const) {
 		test(`“${finding}” after ${sql.replaceAll(/\s+/g, ' ').slice(0, 70)}`, () => {

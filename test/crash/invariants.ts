@@ -129,7 +129,7 @@ const QUERIES: readonly { claim: string; sql: string }[] = [
 		claim: 'a room’s member_count is not the number of its members',
 		sql: `SELECT h.tenant, h.room, h.member_count, count(m.user_id) AS count FROM room_heads h
 			LEFT JOIN memberships m
-				ON m.tenant = h.tenant AND m.room = h.room AND m.left_cursor IS NULL
+				ON m.tenant = h.tenant AND m.room = h.room
 			GROUP BY h.tenant, h.room HAVING h.member_count <> count`,
 	},
 	{
@@ -142,16 +142,27 @@ const QUERIES: readonly { claim: string; sql: string }[] = [
 				OR p.read_ordinal > h.last_ordinal`,
 	},
 	{
+		claim: 'stays of one member in one room overlap, or end before they begin',
+		sql: `SELECT e.tenant, e.room, e.user_id, e.joined_cursor, e.left_cursor
+			FROM ended_memberships e WHERE e.left_cursor <= e.joined_cursor
+				OR EXISTS (SELECT 1 FROM ended_memberships o WHERE o.tenant = e.tenant AND o.room = e.room
+					AND o.user_id = e.user_id AND o.left_cursor > e.left_cursor
+					AND o.joined_cursor <= e.left_cursor)
+				OR EXISTS (SELECT 1 FROM memberships m WHERE m.tenant = e.tenant AND m.room = e.room
+					AND m.user_id = e.user_id AND m.joined_cursor <= e.left_cursor)`,
+	},
+	{
 		claim: 'a room is not numbered below its tenant’s last_room',
 		sql: `SELECT r.tenant, r.room, t.last_room FROM rooms r
 			JOIN tenant_heads t ON t.tenant = r.tenant WHERE r.room > t.last_room`,
 	},
-	...['rooms', 'room_heads', 'memberships', 'positions', 'messages', 'events', 'api_keys'].map(
-		(table) => ({
-			claim: `${table} has a row of no tenant`,
-			sql: `SELECT tenant FROM ${table} WHERE tenant NOT IN (SELECT tenant FROM tenants)`,
-		}),
-	),
+	...[
+		...['rooms', 'room_heads', 'memberships', 'ended_memberships', 'positions', 'messages'],
+		...['events', 'api_keys'],
+	].map((table) => ({
+		claim: `${table} has a row of no tenant`,
+		sql: `SELECT tenant FROM ${table} WHERE tenant NOT IN (SELECT tenant FROM tenants)`,
+	})),
 ];
 
 function sendViolations(db: Database, history: History, { isSettled }: CheckOptions): string[] {
@@ -223,11 +234,8 @@ function otherViolations(db: Database, history: History): string[] {
 	}
 	const members = new Map(
 		db
-			.query<
-				{ tenant_id: string; room_id: string; user_id: string; isIn: number; read_seq: number },
-				[]
-			>(
-				`SELECT t.tenant_id, r.room_id, m.user_id, m.left_cursor IS NULL AS isIn, p.read_seq
+			.query<{ tenant_id: string; room_id: string; user_id: string; read_seq: number }, []>(
+				`SELECT t.tenant_id, r.room_id, m.user_id, p.read_seq
 				FROM memberships m JOIN tenants t ON t.tenant = m.tenant
 				JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 				JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id`,
@@ -236,7 +244,7 @@ function otherViolations(db: Database, history: History): string[] {
 			.map((row) => [keyOf(row.tenant_id, row.room_id, row.user_id), row]),
 	);
 	for (const [key, { fate, isMember }] of history.memberships) {
-		const isIn = members.get(key)?.isIn === 1;
+		const isIn = members.has(key);
 		if (fate === 'done' && isIn !== isMember) found.push(`a membership is lost or back: ${key}`);
 	}
 	for (const [key, seq] of history.reads) {

@@ -78,18 +78,15 @@ const SQL = {
 		FROM events WHERE tenant = $tenant AND cursor > $after ORDER BY cursor LIMIT $limit`,
 	prune: 'DELETE FROM events WHERE tenant = $tenant AND cursor <= $through',
 	movePruned: 'UPDATE tenant_heads SET pruned_through = $through WHERE tenant = $tenant',
-	endedMember: `DELETE FROM memberships
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor <= $through
-		RETURNING user_id`,
-	position: `DELETE FROM positions
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
+	ended: `DELETE FROM ended_memberships
+		WHERE tenant = $tenant AND user_id = $user_id AND left_cursor = $cursor`,
 	someMessages: `DELETE FROM messages WHERE tenant = $tenant AND room = $room AND seq < $limit +
 		(SELECT min(seq) FROM messages WHERE tenant = $tenant AND room = $room)`,
 	somePositions: `DELETE FROM positions WHERE tenant = $tenant AND room = $room AND user_id <=
 		(SELECT max(user_id) FROM (SELECT user_id FROM positions
 			WHERE tenant = $tenant AND room = $room ORDER BY user_id LIMIT $limit))`,
-	someMembers: `DELETE FROM memberships WHERE tenant = $tenant AND room = $room AND user_id <=
-		(SELECT max(user_id) FROM (SELECT user_id FROM memberships
+	someEnded: `DELETE FROM ended_memberships WHERE tenant = $tenant AND room = $room AND user_id <=
+		(SELECT max(user_id) FROM (SELECT user_id FROM ended_memberships
 			WHERE tenant = $tenant AND room = $room ORDER BY user_id LIMIT $limit))`,
 	roomHead: 'DELETE FROM room_heads WHERE tenant = $tenant AND room = $room',
 	room: 'DELETE FROM rooms WHERE tenant = $tenant AND room = $room AND deleted_at IS NOT NULL',
@@ -185,12 +182,8 @@ function createRemovals(db: Database) {
 	const old = prepare<OldRow, OfTenant & { after: number; limit: number }>(db, SQL.old);
 	const prune = prepare<null, OfTenant & { through: number }>(db, SQL.prune);
 	const movePruned = prepare<null, OfTenant & { through: number }>(db, SQL.movePruned);
-	const endedMember = prepare<{ user_id: UserId }, OfRoom & { user_id: UserId; through: number }>(
-		db,
-		SQL.endedMember,
-	);
-	const position = prepare<null, OfRoom & { user_id: UserId }>(db, SQL.position);
-	const slices = [SQL.someMessages, SQL.somePositions, SQL.someMembers].map((sql) =>
+	const ended = prepare<null, OfTenant & { user_id: UserId; cursor: number }>(db, SQL.ended);
+	const slices = [SQL.someMessages, SQL.somePositions, SQL.someEnded].map((sql) =>
 		prepare<null, Slice>(db, sql),
 	);
 	const roomHead = prepare<null, OfRoom>(db, SQL.roomHead);
@@ -213,11 +206,8 @@ function createRemovals(db: Database) {
 			movePruned.run({ tenant, through });
 		},
 
-		/** Removes a membership that ended up to a cursor; one that began anew since is another. */
-		removeEnded(row: OfRoom & { user_id: UserId; through: number }): void {
-			const { tenant, room, user_id } = row;
-			if (endedMember.get(row) !== null) position.run({ tenant, room, user_id });
-		},
+		/** Forgets the stay that ended with the event at a cursor, and no other. */
+		removeEnded: (row: OfTenant & { user_id: UserId; cursor: number }): void => void ended.run(row),
 
 		/** Removes some of what a deleted room has left, and the room with the last of it: then true. */
 		removeRoom({ limit, ...row }: Slice): boolean {

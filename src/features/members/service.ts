@@ -29,7 +29,7 @@ import {
 } from './schema.ts';
 import type { Access, FollowedRow, MemberRow, MembersStore } from './store.ts';
 
-export type { Access } from './store.ts';
+export type { Access, FollowedRow } from './store.ts';
 
 export interface MembersTx {
 	members: Stored<MembersStore>;
@@ -59,7 +59,7 @@ export async function requireAccess(
 	return access;
 }
 
-/** The rooms in which something happened above a cursor while the user was in them, ended ones too. */
+/** Each stay of the user in a room in which something may have happened above a cursor, ended ones too. */
 export const listFollowed = (
 	tx: MembersTx,
 	{ tenant, user_id }: UserCaller,

@@ -24,7 +24,10 @@ export interface MemberRow {
 	read_seq: number;
 }
 
-/** A room as a user followed it: from its joining, up to and with its leaving or the room's end. */
+/**
+ * A room as a user followed it: from one joining up to and with the leaving or the room's end after it.
+ * Those of one room share no cursor.
+ */
 export interface FollowedRow {
 	room: RoomNo;
 	room_id: RoomId;
@@ -41,7 +44,7 @@ export interface UserRoomRow {
 const MEMBER = `m.user_id, m.role, m.joined_at, p.delivered_seq, p.read_seq
 	FROM memberships m
 	JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
-	WHERE m.tenant = $tenant AND m.room = $room AND m.left_cursor IS NULL`;
+	WHERE m.tenant = $tenant AND m.room = $room`;
 
 // INDEXED BY: without statistics the planner guesses ten rows a tenant and walks through all its rooms.
 const SQL = {
@@ -49,60 +52,60 @@ const SQL = {
 		FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
-			AND m.user_id = $user_id AND m.left_cursor IS NULL
+			AND m.user_id = $user_id
 		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
 	find: `SELECT ${MEMBER} AND m.user_id = $user_id`,
 	page: `SELECT ${MEMBER} AND m.user_id > $after ORDER BY m.user_id LIMIT $limit`,
 	heir: `SELECT user_id, role FROM memberships
-		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL
+		WHERE tenant = $tenant AND room = $room
 		ORDER BY CASE role WHEN 'owner' THEN 0 WHEN 'admin' THEN 1 WHEN 'moderator' THEN 2 ELSE 3 END,
 			joined_cursor, user_id
 		LIMIT 1`,
 	countRooms: `SELECT count(*) AS count FROM memberships INDEXED BY memberships_by_user
-		WHERE tenant = $tenant AND user_id = $user_id AND left_cursor IS NULL`,
+		WHERE tenant = $tenant AND user_id = $user_id`,
 	roomsOf: `SELECT r.room_id, h.last_ordinal - p.read_ordinal AS unread
 		FROM memberships m INDEXED BY memberships_by_user
 		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
 		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
-		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
-			AND r.deleted_at IS NULL`,
-	followed: `SELECT m.room, r.room_id, m.joined_cursor, m.left_cursor
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND r.deleted_at IS NULL`,
+	followed: `SELECT m.room, r.room_id, m.joined_cursor, NULL AS left_cursor
 		FROM memberships m INDEXED BY memberships_by_user
 		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
-		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
-			AND h.last_cursor > $after
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND h.last_cursor > $after
 		UNION ALL
-		SELECT m.room, r.room_id, m.joined_cursor, m.left_cursor
-		FROM memberships m INDEXED BY memberships_ended
-		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
-		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor > $after`,
+		SELECT e.room, r.room_id, e.joined_cursor, e.left_cursor
+		FROM ended_memberships e
+		JOIN rooms r ON r.tenant = e.tenant AND r.room = e.room
+		WHERE e.tenant = $tenant AND e.user_id = $user_id AND e.left_cursor > $after`,
 	openHead: `INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
 		VALUES ($tenant, $room, 0, 0, 0, 0)`,
 	touchHead: `UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
 		WHERE tenant = $tenant AND room = $room`,
 	join: `INSERT INTO memberships
-			(tenant, room, user_id, role, joined_at, joined_cursor, left_cursor, hidden_cursor)
-		VALUES ($tenant, $room, $user_id, $role, $joined_at, $cursor, NULL, 0)
-		ON CONFLICT (tenant, room, user_id) DO UPDATE SET role = excluded.role,
-			joined_at = excluded.joined_at, joined_cursor = excluded.joined_cursor,
-			left_cursor = NULL, hidden_cursor = 0
-		WHERE left_cursor IS NOT NULL
+			(tenant, room, user_id, role, joined_at, joined_cursor, hidden_cursor)
+		VALUES ($tenant, $room, $user_id, $role, $joined_at, $cursor, 0)
+		ON CONFLICT (tenant, room, user_id) DO NOTHING
 		RETURNING user_id`,
 	startPosition: `INSERT INTO positions (tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
 		SELECT tenant, room, $user_id, last_seq, last_seq, last_ordinal
-		FROM room_heads WHERE tenant = $tenant AND room = $room
-		ON CONFLICT (tenant, room, user_id) DO UPDATE SET delivered_seq = excluded.delivered_seq,
-			read_seq = excluded.read_seq, read_ordinal = excluded.read_ordinal`,
-	leave: `UPDATE memberships SET left_cursor = $cursor
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
-	leaveAll: `UPDATE memberships SET left_cursor = $cursor
-		WHERE tenant = $tenant AND room = $room AND left_cursor IS NULL`,
+		FROM room_heads WHERE tenant = $tenant AND room = $room`,
+	noteEnd: `INSERT INTO ended_memberships (tenant, user_id, left_cursor, room, joined_cursor)
+		SELECT tenant, user_id, $cursor, room, joined_cursor FROM memberships
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
+	noteEnds: `INSERT INTO ended_memberships (tenant, user_id, left_cursor, room, joined_cursor)
+		SELECT tenant, user_id, $cursor, room, joined_cursor FROM memberships
+		WHERE tenant = $tenant AND room = $room`,
+	leave: `DELETE FROM memberships
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
+	leaveAll: 'DELETE FROM memberships WHERE tenant = $tenant AND room = $room',
+	endPosition: `DELETE FROM positions
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
 	setRole: `UPDATE memberships SET role = $role
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
 	hide: `UPDATE memberships SET hidden_cursor = $cursor
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND left_cursor IS NULL`,
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
 	deliver: `UPDATE positions SET delivered_seq = $seq
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND delivered_seq < $seq
 		RETURNING delivered_seq AS seq`,
@@ -141,8 +144,11 @@ export function createMembersStore(db: Database) {
 		OfMember & { role: Role; joined_at: number; cursor: number }
 	>(db, SQL.join);
 	const startPosition = prepare<null, OfMember>(db, SQL.startPosition);
-	const leave = prepare<null, OfMember & { cursor: number }>(db, SQL.leave);
-	const leaveAll = prepare<null, OfRoom & { cursor: number }>(db, SQL.leaveAll);
+	const noteEnd = prepare<null, OfMember & { cursor: number }>(db, SQL.noteEnd);
+	const noteEnds = prepare<null, OfRoom & { cursor: number }>(db, SQL.noteEnds);
+	const leave = prepare<null, OfMember>(db, SQL.leave);
+	const leaveAll = prepare<null, OfRoom>(db, SQL.leaveAll);
+	const endPosition = prepare<null, OfMember>(db, SQL.endPosition);
 	const setRole = prepare<null, OfMember & { role: Role }>(db, SQL.setRole);
 	const hide = prepare<null, OfMember & { cursor: number }>(db, SQL.hide);
 	const deliver = prepare<{ seq: number }, OfMember & { seq: number }>(db, SQL.deliver);
@@ -165,7 +171,7 @@ export function createMembersStore(db: Database) {
 		listRooms: (tenant: TenantNo, user_id: UserId): UserRoomRow[] =>
 			roomsOf.all({ tenant, user_id }),
 
-		/** The rooms in which something happened above a cursor while the user was in them. */
+		/** Each stay of the user in a room in which something may have happened above a cursor. */
 		listFollowed: (tenant: TenantNo, user_id: UserId, after: number): FollowedRow[] =>
 			followed.all({ tenant, user_id, after }),
 
@@ -179,9 +185,17 @@ export function createMembersStore(db: Database) {
 			startPosition.run({ tenant: row.tenant, room: row.room, user_id: row.user_id });
 			return true;
 		},
-		/** Marks the membership as ended; the row stays for who was away. */
-		remove: (row: OfMember & { cursor: number }): void => void leave.run(row),
-		removeAll: (row: OfRoom & { cursor: number }): void => void leaveAll.run(row),
+		/** Ends a membership; from when to when it was is kept for who was away. */
+		remove({ cursor, ...member }: OfMember & { cursor: number }): void {
+			noteEnd.run({ ...member, cursor });
+			leave.run(member);
+			endPosition.run(member);
+		},
+		/** Ends all of them; the positions are left for who removes the room. */
+		removeAll({ cursor, ...room }: OfRoom & { cursor: number }): void {
+			noteEnds.run({ ...room, cursor });
+			leaveAll.run(room);
+		},
 		updateRole: (row: OfMember & { role: Role }): void => void setRole.run(row),
 		/** Hides the room from the user's list until its last_cursor is above `cursor`; 0 shows it. */
 		updateHidden: (row: OfMember & { cursor: number }): void => void hide.run(row),

@@ -45,7 +45,7 @@ const SQL = {
 	access: `SELECT r.room, r.type, m.role, h.last_seq, h.last_ordinal FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
-			AND m.user_id = ? AND m.left_cursor IS NULL
+			AND m.user_id = ?
 		WHERE r.tenant = ? AND r.room_id = ? AND r.deleted_at IS NULL`,
 	byClientId: `SELECT ${COLUMNS}, body_hash FROM messages
 		WHERE tenant = ? AND room = ? AND sender_id = ? AND client_msg_id = ?`,

@@ -33,7 +33,7 @@ const SQL = {
 	find: `SELECT ${ROOM} FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room
-			AND m.user_id = $user_id AND m.left_cursor IS NULL
+			AND m.user_id = $user_id
 		LEFT JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		WHERE r.tenant = $tenant AND r.room_id = $room_id AND r.deleted_at IS NULL`,
 	// INDEXED BY as in members/store.ts. Limited before the joins: a user may be in 2,000 rooms. Those of
@@ -42,7 +42,7 @@ const SQL = {
 			SELECT m.tenant, m.room, m.user_id, h.last_cursor
 			FROM memberships m INDEXED BY memberships_by_user
 			JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
-			WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.left_cursor IS NULL
+			WHERE m.tenant = $tenant AND m.user_id = $user_id
 				AND h.last_cursor > m.hidden_cursor AND h.last_cursor < $before
 			ORDER BY h.last_cursor DESC LIMIT $limit
 		) m

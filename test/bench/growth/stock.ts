@@ -44,8 +44,8 @@ const SQL = {
 	created: `INSERT INTO events (tenant, cursor, stream, type, ref, payload, created_at)
 		VALUES ($tenant, $cursor, 'r/' || $room, 'room.created', NULL, '{}', $at)`,
 	memberships: `${UP_TO} INSERT INTO memberships
-			(tenant, room, user_id, role, joined_at, joined_cursor, left_cursor, hidden_cursor)
-		SELECT $tenant, $room, ${MEMBER}, iif(i = 1, 'owner', 'member'), $at, $cursor, NULL, 0 FROM n`,
+			(tenant, room, user_id, role, joined_at, joined_cursor, hidden_cursor)
+		SELECT $tenant, $room, ${MEMBER}, iif(i = 1, 'owner', 'member'), $at, $cursor, 0 FROM n`,
 	positions: `${UP_TO} INSERT INTO positions
 			(tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
 		SELECT $tenant, $room, ${MEMBER}, 0, 0, 0 FROM n`,

@@ -114,7 +114,29 @@ describe('a socket that resumes', () => {
 		await Promise.all([bob.close(), witness.close()]);
 	});
 
-	test('gets room.gap in the place of more messages than are replayed, at the cursor of the last of them', async () => {
+	test('hears of every stay in a room that it was removed from and added to again', async () => {
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
+		const alice = tenant.as(who.alice);
+		const witness = await tenant.socket(who.bob);
+		for (const stay of ['first', 'second', 'third']) {
+			await sendMessage(tenant, who.alice, room_id, `in the ${stay}`);
+			bodyOf(await alice.delete(`/rooms/${room_id}/members/${who.bob}`), 200);
+			await sendMessage(tenant, who.alice, room_id, `after the ${stay}`);
+			bodyOf(await alice.post(`/rooms/${room_id}/members`, { members: [who.bob] }), 201);
+		}
+		await witness.settle();
+
+		const bob = await resumed(tenant, who.bob, witness.connected.cursor);
+		const { frames } = await replayOf(bob);
+
+		expect(frames).toEqual(storedOf(witness.frames));
+		expect(frames).toHaveLength(9);
+		expect(JSON.stringify(frames)).not.toContain('after the');
+		await Promise.all([bob.close(), witness.close()]);
+	});
+
+	test('gets room.gap in the place of more messages than are replayed, at the cursor of the first of them', async () => {
 		const { tenant, who } = await used.stage();
 		const busy = await createGroup(tenant, who.alice, [who.bob]);
 		const quiet = await createGroup(tenant, who.alice, [who.bob]);
@@ -122,8 +144,8 @@ describe('a socket that resumes', () => {
 		await first.close();
 		for (let n = 1; n <= ROOM_MAX; n++)
 			await sendMessage(tenant, who.alice, quiet.room_id, `q${n}`);
+		const left = await sendMessage(tenant, who.alice, busy.room_id, 'one too many');
 		for (let n = 1; n <= ROOM_MAX; n++) await sendMessage(tenant, who.alice, busy.room_id, `b${n}`);
-		const last = await sendMessage(tenant, who.alice, busy.room_id, 'one too many');
 		bodyOf(await tenant.as(who.alice).patch(`/rooms/${busy.room_id}`, { name: 'New' }), 200);
 
 		const bob = await resumed(tenant, who.bob, first.connected.cursor);
@@ -136,7 +158,7 @@ describe('a socket that resumes', () => {
 		]);
 		expect(frames.at(-2)).toEqual({
 			type: 'room.gap',
-			cursor: last.cursor,
+			cursor: left.cursor,
 			room_id: busy.room_id,
 			last_seq: ROOM_MAX + 1,
 		});

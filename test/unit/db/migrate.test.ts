@@ -223,6 +223,54 @@ describe('a database of an older version', () => {
 	});
 });
 
+/** The released migrations as they were up to one of them. */
+function upTo(tag: string): string {
+	const folder = tempFolder();
+	cpSync(RELEASED, folder, { recursive: true });
+	const path = join(folder, 'meta/_journal.json');
+	const journal = JSON.parse(readFileSync(path, 'utf8'));
+	const last = journal.entries.findIndex((entry: { tag: string }) => entry.tag === tag);
+	expect(last).toBeGreaterThan(-1);
+	journal.entries.length = last + 1;
+	writeFileSync(path, JSON.stringify(journal));
+	return folder;
+}
+
+test('members who had left before every stay was kept are so still, and the others are members', () => {
+	const given = task(upTo('0004_deactivated_users'));
+	applyMigrations(given);
+	const db = openDatabase(given.path, 'write');
+	db.run(`INSERT INTO tenants (tenant, tenant_id, name, status, created_at, updated_at)
+		VALUES (1, 't1', 'Acme', 'active', 1, 2), (2, 't2', 'Twin', 'active', 1, 2)`);
+	for (const tenant of [1, 2]) {
+		db.run(`INSERT INTO memberships (tenant, room, user_id, role, joined_at, joined_cursor,
+				left_cursor, hidden_cursor)
+			VALUES (${tenant}, 1, 'ann', 'owner', 5, 1, NULL, 7),
+				(${tenant}, 1, 'bob', 'member', 6, 2, ${tenant === 1 ? 4 : 'NULL'}, 0)`);
+		db.run(
+			`INSERT INTO positions VALUES (${tenant}, 1, 'ann', 3, 2, 2), (${tenant}, 1, 'bob', 1, 1, 1)`,
+		);
+	}
+	db.close();
+
+	applyMigrations({ ...given, migrations: RELEASED });
+
+	const members = 'SELECT tenant, user_id, role, joined_at, joined_cursor, hidden_cursor';
+	expect(query(given.path, `${members} FROM memberships ORDER BY 1, 2`)).toEqual([
+		[1, 'ann', 'owner', 5, 1, 7],
+		[2, 'ann', 'owner', 5, 1, 7],
+		[2, 'bob', 'member', 6, 2, 0],
+	]);
+	const stays = 'SELECT tenant, user_id, left_cursor, room, joined_cursor FROM ended_memberships';
+	expect(query(given.path, stays)).toEqual([[1, 'bob', 4, 1, 2]]);
+	const positions = 'SELECT tenant, user_id, delivered_seq, read_seq FROM positions ORDER BY 1, 2';
+	expect(query(given.path, positions)).toEqual([
+		[1, 'ann', 3, 2],
+		[2, 'ann', 3, 2],
+		[2, 'bob', 1, 1],
+	]);
+});
+
 describe('is refused and left alone', () => {
 	test('a database of a newer version', () => {
 		const given = task(withOneMore('ALTER TABLE tenants ADD COLUMN colour text;'));

@@ -63,7 +63,7 @@ test('no statement of a store walks through all rows of a table, or of a tenant'
 });
 
 test('a statement that does walk is found', () => {
-	const ofTenant = 'SELECT count(*) FROM memberships WHERE tenant = ? AND user_id = ?';
+	const ofTenant = 'SELECT count(*) FROM positions WHERE tenant = ? AND user_id = ?';
 
 	expect(walksIn(migrated(), ofTenant)).toHaveLength(1);
 	expect(walksIn(migrated(), 'SELECT content FROM messages WHERE seq = ?')).toHaveLength(1);

@@ -114,7 +114,7 @@ describe('events older than the retention', () => {
 });
 
 describe('with the event that tells of it goes', () => {
-	test('an ended membership, and not one that began anew, nor one that ended since', async () => {
+	test('a stay that ended, and not the one that began since, nor one that ended since', async () => {
 		const tenant = await app.tenant();
 		const room_id = await groupOf(tenant, 'ann', 'bob', 'cat', 'dan');
 		const [bob, cat, dan] = ids('bob', 'cat', 'dan') as [UserId, UserId, UserId];
@@ -126,19 +126,19 @@ describe('with the event that tells of it goes', () => {
 
 		await app.pruner.prune();
 
-		const users = app.rows<{ user_id: string; is_over: number }>(
-			`SELECT user_id, left_cursor IS NOT NULL AS is_over FROM memberships
-			WHERE tenant = ${tenant.itself.tenant} ORDER BY user_id`,
-		);
-		expect(users).toEqual([
-			{ user_id: 'ann', is_over: 0 },
-			{ user_id: 'cat', is_over: 0 },
-			{ user_id: 'dan', is_over: 1 },
-		]);
-		expect(count(tenant, 'positions')).toBe(3);
+		const usersOf = (table: string) =>
+			app
+				.rows<{ user_id: string }>(
+					`SELECT user_id FROM ${table} WHERE tenant = ${tenant.itself.tenant} ORDER BY user_id`,
+				)
+				.map(({ user_id }) => user_id);
+		expect(usersOf('memberships')).toEqual(['ann', 'cat']);
+		expect(usersOf('positions')).toEqual(['ann', 'cat']);
+		expect(usersOf('ended_memberships')).toEqual(['dan']);
 		app.clock.advance(7 * DAY_MS + 1);
 		await app.pruner.prune();
-		expect([count(tenant, 'memberships'), count(tenant, 'positions')]).toEqual([2, 2]);
+		expect(usersOf('memberships')).toEqual(['ann', 'cat']);
+		expect(usersOf('ended_memberships')).toEqual([]);
 	});
 
 	test('a deleted room with all it held, in slices, and not the room beside it', async () => {
@@ -155,6 +155,7 @@ describe('with the event that tells of it goes', () => {
 		app.clock.advance(7 * DAY_MS);
 		await app.pruner.prune();
 		expect(count(tenant, 'rooms')).toBe(2);
+		expect(count(tenant, 'ended_memberships')).toBe(601);
 		const { changes } = app.writer.counters;
 		app.clock.advance(1);
 
@@ -162,9 +163,12 @@ describe('with the event that tells of it goes', () => {
 
 		// Slices of events, of messages, of positions, of memberships.
 		expect(app.writer.counters.changes - changes).toBeGreaterThan(3 + 3 + 2 + 2);
-		const tables = ['rooms', 'room_heads', 'messages', 'memberships', 'positions', 'events'];
-		expect(tables.map((table) => count(tenant, table))).toEqual([1, 1, 6, 2, 2, 0]);
-		expect(tables.map((table) => count(other, table))).toEqual([1, 1, 5, 2, 2, 0]);
+		const tables = [
+			...['rooms', 'room_heads', 'messages', 'memberships', 'ended_memberships', 'positions'],
+			'events',
+		];
+		expect(tables.map((table) => count(tenant, table))).toEqual([1, 1, 6, 2, 0, 2, 0]);
+		expect(tables.map((table) => count(other, table))).toEqual([1, 1, 5, 2, 0, 2, 0]);
 		const { messages } = await app.messages.list(tenant.as('bob'), { room_id: kept });
 		expect(messages.at(-1)).toEqual(after);
 	});

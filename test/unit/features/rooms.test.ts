@@ -129,11 +129,12 @@ describe('a deleted room', () => {
 		const found = app.rows(
 			`SELECT h.member_count, r.deleted_at IS NOT NULL AS deleted,
 				(SELECT count(*) FROM messages m WHERE m.tenant = r.tenant AND m.room = r.room) AS messages,
-				(SELECT count(*) FROM memberships m WHERE m.tenant = r.tenant AND m.room = r.room
-					AND m.left_cursor = h.last_cursor) AS memberships
+				(SELECT count(*) FROM memberships m WHERE m.tenant = r.tenant AND m.room = r.room) AS members,
+				(SELECT count(*) FROM ended_memberships m WHERE m.tenant = r.tenant AND m.room = r.room
+					AND m.left_cursor = h.last_cursor) AS ended
 			FROM rooms r JOIN room_heads h USING (tenant, room) WHERE room_id = '${room.room_id}'`,
 		);
-		expect(found).toEqual([{ member_count: 0, deleted: 1, messages: 1, memberships: 2 }]);
+		expect(found).toEqual([{ member_count: 0, deleted: 1, messages: 1, members: 0, ended: 2 }]);
 	});
 
 	test('is what the last one who leaves leaves behind: with two events, in one change', async () => {

@@ -1,18 +1,26 @@
 import type { UserCaller } from '../../../core/caller.ts';
 import { encodeCursor } from '../../../core/cursor.ts';
 import { roomStream, userStream } from '../../../core/event.ts';
-import type { RoomId } from '../../../core/ids.ts';
-import { listFollowed, type MembersTx } from '../../members/service.ts';
+import type { RoomId, TenantNo } from '../../../core/ids.ts';
+import { type FollowedRow, listFollowed, type MembersTx } from '../../members/service.ts';
 import { type EventsTx, frameOf } from '../service.ts';
-import type { Cursors } from '../store.ts';
+import type { Cursors, Seqs } from '../store.ts';
 import { readStreams, type StreamPart } from './replay.ts';
 
-/** A room with more missed messages than are replayed: to be read by pages instead. */
+/** Messages of a room that are not replayed: to be read by pages instead. */
 interface Gap {
 	room_id: RoomId;
 	/** Of the last message that is left out. */
 	last_seq: number;
+	/** Of the first one. */
 	cursor: number;
+}
+
+/** What a user missed of a room in one stay. */
+interface Stay {
+	followed: FollowedRow;
+	part: StreamPart;
+	missed: Seqs | undefined;
 }
 
 /** Rows read at once. Frames leave one by one, as fast as they are taken. */
@@ -20,8 +28,10 @@ const PAGE_ROWS = 64;
 
 /**
  * The frames that a user was not sent between two cursors, in the order of their cursors: of its own
- * stream, and of every room from its joining to its leaving. Of a room with more than `roomMax` missed
- * messages there is a `room.gap` in their place; 0: however many.
+ * stream, and of every room from each joining to the leaving after it. Of a room with more than `roomMax`
+ * missed messages there is a `room.gap` in their place, one a stay; 0: however many.
+ *
+ * A gap stands where the first of its messages would: whoever breaks off behind it has been told of it.
  */
 export async function* missedBy(
 	read: EventsTx & MembersTx,
@@ -49,34 +59,56 @@ const gapFrame = (epoch: string, { cursor, ...rest }: Gap): string =>
 async function partsOf(
 	read: EventsTx & MembersTx,
 	caller: UserCaller,
-	{ after, through }: Cursors,
+	cursors: Cursors,
 	roomMax: number,
 ): Promise<{ parts: StreamPart[]; gaps: Gap[] }> {
 	const { tenant, user_id } = caller;
-	const parts: StreamPart[] = [{ stream: userStream(user_id).key, after, through }];
+	const stays: Stay[] = [];
+	/** Messages missed by room, in all stays there. */
+	const counts = new Map<RoomId, number>();
+	for (const followed of await listFollowed(read, caller, cursors.after)) {
+		const stay = await stayOf(read, tenant, followed, cursors);
+		stays.push(stay);
+		const { room_id } = followed;
+		counts.set(room_id, (counts.get(room_id) ?? 0) + countOf(stay));
+	}
 	const gaps: Gap[] = [];
-	for (const followed of await listFollowed(read, caller, after)) {
-		const { room, room_id, joined_cursor, left_cursor } = followed;
-		const part: StreamPart = {
-			stream: roomStream(followed).key,
-			// What made it a member is the first that it is told.
-			after: Math.max(after, joined_cursor - 1),
-			through: Math.min(through, left_cursor ?? through),
-		};
-		parts.push(part);
-		const missed = await read.events.findSeqsAfter(tenant, room, part.after);
+	for (const { followed, part, missed } of stays) {
 		if (missed === undefined) continue;
-		const beyond = await read.events.findSeqsAfter(tenant, room, part.through);
-		const last = beyond === undefined ? missed.last : beyond.first - 1;
-		const count = last - missed.first + 1;
-		if (count <= 0) continue;
-		if (roomMax === 0 || count <= roomMax) {
-			part.messages = { room, seq: missed.first };
+		const { room, room_id } = followed;
+		const { first, last } = missed;
+		if (roomMax === 0 || (counts.get(room_id) ?? 0) <= roomMax) {
+			part.messages = { room, seq: first };
 			continue;
 		}
-		const [row] = await read.events.readMessages(tenant, room, last, part.through, 1);
+		const [row] = await read.events.readMessages(tenant, room, first, part.through, 1);
 		if (row !== undefined) gaps.push({ room_id, last_seq: last, cursor: row.cursor });
 	}
 	gaps.sort((one, other) => one.cursor - other.cursor);
-	return { parts, gaps };
+	const own = { stream: userStream(user_id).key, ...cursors };
+	return { parts: [own, ...stays.map(({ part }) => part)], gaps };
+}
+
+const countOf = ({ missed }: Stay): number =>
+	missed === undefined ? 0 : missed.last - missed.first + 1;
+
+async function stayOf(
+	read: EventsTx,
+	tenant: TenantNo,
+	followed: FollowedRow,
+	{ after, through }: Cursors,
+): Promise<Stay> {
+	const { room, joined_cursor, left_cursor } = followed;
+	const part: StreamPart = {
+		stream: roomStream(followed).key,
+		// What made it a member is the first that it is told.
+		after: Math.max(after, joined_cursor - 1),
+		through: Math.min(through, left_cursor ?? through),
+	};
+	const missed = await read.events.findSeqsAfter(tenant, room, part.after);
+	if (missed === undefined) return { followed, part, missed };
+	const beyond = await read.events.findSeqsAfter(tenant, room, part.through);
+	const last = beyond === undefined ? missed.last : beyond.first - 1;
+	const isEmpty = last < missed.first;
+	return { followed, part, missed: isEmpty ? undefined : { first: missed.first, last } };
 }

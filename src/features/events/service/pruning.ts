@@ -47,10 +47,9 @@ export const pruneSlice = (
 	});
 
 async function removeEnded(tx: EventsTx, tenant: TenantNo, rows: OldRow[]): Promise<void> {
-	for (const row of rows) {
-		const { type, cursor, user_id } = row;
+	for (const { type, cursor, user_id } of rows) {
 		if (type !== memberRemoved.type || user_id === null) continue;
-		await tx.events.removeEnded({ tenant, room: roomOf(row), user_id, through: cursor });
+		await tx.events.removeEnded({ tenant, user_id, cursor });
 	}
 }
 
