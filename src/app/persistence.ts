@@ -78,7 +78,9 @@ export function createPersistence(deps: PersistenceDeps) {
 	function publish({ tenant_id, type, cursor, streams, frame }: Publication): void {
 		if (type === messageCreated.type) deps.countMessage();
 		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
-		if (cursor !== null) waiters.wake(tenant_id);
+		if (cursor === null) return;
+		hub.tellBackends(tenant_id, frame);
+		waiters.wake(tenant_id);
 	}
 
 	const disk = createDiskGuard({

@@ -1,5 +1,6 @@
 import { connectionFrames } from '../features/connections/frames.ts';
 import { openConnection } from '../features/connections/schema.ts';
+import { loggedBy } from '../features/events/service/logged.ts';
 import { missedBy } from '../features/events/service/missed.ts';
 import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
@@ -23,6 +24,7 @@ export function createSockets(
 		roomsOf: features.members.roomsOf,
 		endsOf: features.events.endsOf,
 		missedBy: (caller, cursors) => missedBy(read, caller, cursors, settings.RESUME_ROOM_MAX),
+		loggedBy: (tenant, cursors) => loggedBy(read, tenant, cursors),
 		greeting: {
 			heartbeat_ms: HEARTBEAT_MS,
 			limits: {

@@ -111,7 +111,12 @@ export const OPTIONS = {
 		'10',
 		'Failed authentications per minute and client address before further ones are answered 429; a good credential never is.',
 	),
-	WS_MAX_CONNECTIONS_PER_USER: option('integer', Limit, '10', 'Open sockets of one user.'),
+	WS_MAX_CONNECTIONS_PER_USER: option(
+		'integer',
+		Limit,
+		'10',
+		'Open sockets of one user, and of the backends of one tenant.',
+	),
 	WS_MAX_CONNECTIONS_PER_TENANT: option('integer', Limit, '5000', 'Open sockets of one tenant.'),
 	WS_MAX_CONNECTIONS: option('integer', Limit, '15000', 'Open sockets of the server.'),
 	WS_FRAMES_PER_SECOND: option(

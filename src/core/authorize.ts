@@ -20,7 +20,9 @@ export interface Authorizer {
 export function createAuthorizer(limiter: RateLimiter): Authorizer {
 	return {
 		authorize(caller, operation, cost) {
-			const { permission } = operation;
+			const isTenant = caller.user_id === null;
+			const permission =
+				(isTenant ? operation.permission_as_tenant : undefined) ?? operation.permission;
 			if (permission !== undefined && !caller.permissions.has(permission)) {
 				const isOwn = caller.isBound && operation.isOpenToUser === true;
 				const what = caller.isBound ? 'A user' : 'The API key';

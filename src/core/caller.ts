@@ -31,6 +31,9 @@ export interface UserCaller extends TenantCaller {
 	user_id: UserId;
 }
 
+/** Whether a tenant's caller acts as one of its users; else it is the tenant itself. */
+export const isUser = (caller: TenantCaller): caller is UserCaller => caller.user_id !== null;
+
 /** Whoever holds the master key. */
 export interface OperatorCaller {
 	kind: 'operator';

@@ -22,6 +22,8 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 interface TenantPart<Who extends 'user' | 'any'> {
 	actor: Who;
 	permission: Permission;
+	/** What the tenant itself needs in the place of `permission`; for frames, where it is known by then. */
+	permission_as_tenant?: Permission;
 	/** A user with a token of their own needs no permission for it: it is about themselves. */
 	isOpenToUser?: true;
 	/** Tokens it takes from the tenant's request bucket. */
@@ -44,6 +46,7 @@ export type Operation<
 		: {
 				actor: Who;
 				permission?: never;
+				permission_as_tenant?: never;
 				isOpenToUser?: never;
 				cost?: never;
 				frame_cost?: never;

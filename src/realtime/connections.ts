@@ -4,7 +4,8 @@ import type { KeyId, TenantId, UserId } from '../core/ids.ts';
 export interface Connection {
 	readonly connection_id: string;
 	readonly tenant_id: TenantId;
-	readonly user_id: UserId;
+	/** Null for a backend socket: the tenant's own, which follows all of it. */
+	readonly user_id: UserId | null;
 	readonly key_id: KeyId;
 	/** Events are for it: its first frame is out, and nobody has closed it. */
 	readonly isLive: boolean;
@@ -30,11 +31,12 @@ export interface Connections {
 	/** Idempotent. */
 	remove(connection: Connection): void;
 	ofTenant(tenant_id: TenantId): Iterable<Connection>;
-	ofUser(tenant_id: TenantId, user_id: UserId): Iterable<Connection>;
+	/** A user's; with null the tenant's own, its backends'. */
+	ofUser(tenant_id: TenantId, user_id: UserId | null): Iterable<Connection>;
 	/** Looks at all of the tenant's: keys are revoked rarely, and an index would weigh on every socket. */
 	ofKey(tenant_id: TenantId, key_id: KeyId): Iterable<Connection>;
 	countOfTenant(tenant_id: TenantId): number;
-	countOfUser(tenant_id: TenantId, user_id: UserId): number;
+	countOfUser(tenant_id: TenantId, user_id: UserId | null): number;
 	all(): Iterable<Connection>;
 	readonly size: number;
 }
@@ -43,7 +45,7 @@ export interface Connections {
 type Sockets = Connection | Set<Connection>;
 
 interface Tenant {
-	readonly users: Map<UserId, Sockets>;
+	readonly users: Map<UserId | null, Sockets>;
 	count: number;
 }
 
@@ -69,7 +71,7 @@ export function createConnections(): Connections {
 		return tenant;
 	}
 
-	const ofUser = (tenant_id: TenantId, user_id: UserId) =>
+	const ofUser = (tenant_id: TenantId, user_id: UserId | null) =>
 		tenants.get(tenant_id)?.users.get(user_id);
 
 	return {

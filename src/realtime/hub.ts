@@ -14,7 +14,7 @@ import { roomTopic, userStream } from '../core/event.ts';
 import type { TenantId, UserId } from '../core/ids.ts';
 import { CLOSE, type CloseReason } from './close-codes.ts';
 import type { Connection, Connections } from './connections.ts';
-import { topicOf } from './topics.ts';
+import { BACKENDS, topicOf } from './topics.ts';
 
 /** Bun's native topics, once the server listens. */
 export interface Transport {
@@ -26,6 +26,8 @@ export interface Transport {
 export interface Hub {
 	/** Sends a frame to the stream's subscribers. `cursor` is null for what the log does not hold. */
 	publish(tenant_id: TenantId, cursor: number | null, stream: Stream, frame: string): void;
+	/** Sends a stored event's frame to the tenant's backend sockets: once, whatever its streams. */
+	tellBackends(tenant_id: TenantId, frame: string): void;
 	/** The cursor of the tenant's last published event, or undefined before the first since the start. */
 	headOf(tenant_id: TenantId): number | undefined;
 	/** What a commit means for sockets. */
@@ -82,6 +84,14 @@ export function createHub(connections: Connections): Hub {
 		lagging.clear();
 	}
 
+	function publishNative(tenant_id: TenantId, topic: string, frame: string): void {
+		if (transport === undefined) return;
+		const subscribers = transport.subscriberCount(topic);
+		if (subscribers === 0) return;
+		counters.deliveries += subscribers;
+		noteLag(tenant_id, transport.publish(topic, frame));
+	}
+
 	/**
 	 * Sends to each socket of the user: a native topic for each user would weigh on every socket.
 	 * Bun lets out what it holds for a socket before a send to it, so the order stays that of the calls.
@@ -118,12 +128,12 @@ export function createHub(connections: Connections): Hub {
 			if (cursor !== null) heads.set(tenant_id, cursor);
 			const user_id = userOf(stream);
 			if (user_id !== undefined) return sendToUser(tenant_id, user_id, frame);
-			if (transport === undefined) return;
-			const topic = topicOf(tenant_id, stream);
-			const subscribers = transport.subscriberCount(topic);
-			if (subscribers === 0) return;
-			counters.deliveries += subscribers;
-			noteLag(tenant_id, transport.publish(topic, frame));
+			publishNative(tenant_id, topicOf(tenant_id, stream), frame);
+		},
+		tellBackends(tenant_id, frame) {
+			// Almost no tenant has any: it costs a look into the registry.
+			if (connections.countOfUser(tenant_id, null) === 0) return;
+			publishNative(tenant_id, topicOf(tenant_id, BACKENDS), frame);
 		},
 		headOf: (tenant_id) => heads.get(tenant_id),
 		apply(effect) {

@@ -8,5 +8,8 @@ import type { TenantId } from '../core/ids.ts';
 export const topicOf = (tenant_id: TenantId, stream: Pick<Stream, 'topic'>): string =>
 	`${tenant_id}/${stream.topic}`;
 
+/** Every stored event of a tenant, for its backends: no stream of the log, but all of them. */
+export const BACKENDS: Pick<Stream, 'topic'> = { topic: 'b' };
+
 /** The stream of a notification topic, named by the tenant. */
 export const namedStream = (topic: string): Stream => ({ key: `n/${topic}`, topic: `n/${topic}` });

@@ -8,8 +8,8 @@
  * Must never: throw or reject. An exception in a Bun handler would end the process.
  */
 import { looksLikeSecret } from '../core/api-key.ts';
-import type { Authorizer } from '../core/authorize.ts';
-import type { UserCaller } from '../core/caller.ts';
+import { type Authorizer, requireActor } from '../core/authorize.ts';
+import type { TenantCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, ERRORS, errorBodyOf } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
@@ -82,7 +82,7 @@ export function createDispatch(deps: DispatchDeps) {
 
 	async function run(
 		connection: Connection,
-		caller: UserCaller,
+		caller: TenantCaller,
 		{ binding, parse, check }: Handler,
 		fields: Record<string, unknown>,
 		request_id: string | undefined,
@@ -90,8 +90,12 @@ export function createDispatch(deps: DispatchDeps) {
 		const { operation } = binding;
 		const startedAt = clock.monotonic();
 		let status = 200;
+		// A frame that is for users makes sense, though not from a backend socket.
+		let isForCaller = false;
 		try {
 			authorizer.authorize(caller, operation, operation.frame_cost ?? operation.cost ?? 0);
+			requireActor(caller, operation);
+			isForCaller = true;
 			const output = await binding.run(caller, parse(fields), connection);
 			check(output);
 			if (request_id !== undefined) {
@@ -100,7 +104,8 @@ export function createDispatch(deps: DispatchDeps) {
 		} catch (error) {
 			const { code } = sendError(connection, error, request_id, operation.name);
 			status = ERRORS[code].status;
-			if (code === 'VALIDATION_ERROR' || code === 'PAYLOAD_TOO_LARGE') connection.countBadFrame();
+			const isMalformed = code === 'VALIDATION_ERROR' || code === 'PAYLOAD_TOO_LARGE';
+			if (isMalformed && isForCaller) connection.countBadFrame();
 		}
 		deps.observe(operation.name, status, clock.monotonic() - startedAt);
 	}
@@ -108,7 +113,7 @@ export function createDispatch(deps: DispatchDeps) {
 	/** Reads one frame and acts on it. */
 	return function dispatch(
 		connection: Connection,
-		caller: UserCaller,
+		caller: TenantCaller,
 		frame: string | Buffer,
 	): void {
 		let fields: Record<string, unknown>;

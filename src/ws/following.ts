@@ -8,14 +8,22 @@
  * Concurrency: one replay a socket, as fast as its client takes it. One that reads slowly holds up nobody
  * but itself.
  */
-import type { UserCaller } from '../core/caller.ts';
+import { isUser, type TenantCaller, type UserCaller } from '../core/caller.ts';
 import { encodeCursor } from '../core/cursor.ts';
 import { AppError } from '../core/errors.ts';
 import { roomTopic } from '../core/event.ts';
 import type { RoomId, TenantNo } from '../core/ids.ts';
+import { EventsPruned } from '../features/events/service/logged.ts';
 import { type LogEnds, startAt } from '../features/events/service.ts';
-import { topicOf } from '../realtime/topics.ts';
+import { BACKENDS, topicOf } from '../realtime/topics.ts';
 import type { Socket } from './socket.ts';
+
+/** What is above `after`, up to and with `through`. */
+interface Missed {
+	epoch: string;
+	after: number;
+	through: number;
+}
 
 export interface FollowingDeps {
 	/** The user's rooms with what is unread in each. */
@@ -23,16 +31,18 @@ export interface FollowingDeps {
 	/** The tenant's log, up to its published end. */
 	endsOf(tenant: TenantNo): Promise<LogEnds>;
 	/** The frames that a user was not sent between two cursors, in their order. */
-	missedBy(
-		caller: UserCaller,
-		cursors: { epoch: string; after: number; through: number },
-	): AsyncIterable<string>;
+	missedBy(caller: UserCaller, cursors: Missed): AsyncIterable<string>;
+	/** The same for the tenant itself, which is sent every event of its log. */
+	loggedBy(tenant: TenantNo, cursors: Missed): AsyncIterable<string>;
 	/** What `connected` says of the server. */
 	greeting: Readonly<Record<string, unknown>>;
 }
 
 export interface Following {
-	/** Sends the first frame and follows the user's rooms, from where the client left off if it says so. */
+	/**
+	 * Sends the first frame and follows the user's rooms, or of a backend socket the whole tenant, from where
+	 * the client left off if it says so.
+	 */
 	greet(socket: Socket): Promise<void>;
 	/**
 	 * Goes back to where the client left off, on a socket that was opened without saying it.
@@ -40,18 +50,33 @@ export interface Following {
 	 * @throws `CONFLICT` while it replays, and when it was told of events since it was opened: cursors
 	 * would fall.
 	 */
-	resume(socket: Socket, caller: UserCaller, cursor: string): Promise<void>;
+	resume(socket: Socket, caller: TenantCaller, cursor: string): Promise<void>;
 }
 
 /** Unsent beyond this, a replay waits: far below what makes a slow consumer. */
 const PAUSE_BYTES = 64 * 1024;
 
-export function createFollowing({ roomsOf, endsOf, missedBy, greeting }: FollowingDeps): Following {
-	const topicsOf = ({ tenant_id }: UserCaller, rooms: readonly { room_id: RoomId }[]) =>
-		rooms.map(({ room_id }) => topicOf(tenant_id, roomTopic(room_id)));
+export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): Following {
+	const roomsOf = async (caller: TenantCaller) => (isUser(caller) ? deps.roomsOf(caller) : []);
+	const topicsOf = (caller: TenantCaller, rooms: readonly { room_id: RoomId }[]) =>
+		isUser(caller)
+			? rooms.map(({ room_id }) => topicOf(caller.tenant_id, roomTopic(room_id)))
+			: [topicOf(caller.tenant_id, BACKENDS)];
+	const missedBy = (caller: TenantCaller, cursors: Missed) =>
+		isUser(caller) ? deps.missedBy(caller, cursors) : deps.loggedBy(caller.tenant, cursors);
+
+	/** A client that takes longer than events are kept is closed: when it comes back it is told `resync`. */
+	async function replay(socket: Socket, caller: TenantCaller, from: number): Promise<void> {
+		try {
+			await replayAll(socket, caller, from);
+		} catch (error) {
+			if (!(error instanceof EventsPruned)) throw error;
+			socket.end('slow_consumer');
+		}
+	}
 
 	/** Everything above `after`, until there is nothing left; ends early when the socket does. */
-	async function replay(socket: Socket, caller: UserCaller, from: number): Promise<void> {
+	async function replayAll(socket: Socket, caller: TenantCaller, from: number): Promise<void> {
 		let after = from;
 		let count = 0;
 		for (;;) {
@@ -96,6 +121,13 @@ export function createFollowing({ roomsOf, endsOf, missedBy, greeting }: Followi
 		if (start !== undefined) resync(socket, start.reason);
 	}
 
+	/** Whether there was an event for it in between: every one is for the tenant itself. */
+	async function isTold(caller: TenantCaller, { epoch, after, through }: Missed): Promise<boolean> {
+		if (!isUser(caller)) return through > after;
+		const since = missedBy(caller, { epoch, after, through });
+		return (await since[Symbol.asyncIterator]().next()).done !== true;
+	}
+
 	function done(socket: Socket, epoch: string, through: number, count: number): void {
 		const cursor = encodeCursor(epoch, through);
 		socket.send(JSON.stringify({ type: 'replay.done', cursor, count }));
@@ -104,7 +136,7 @@ export function createFollowing({ roomsOf, endsOf, missedBy, greeting }: Followi
 	const resync = (socket: Socket, reason: string) =>
 		socket.send(JSON.stringify({ type: 'resync', reason }));
 
-	async function resume(socket: Socket, caller: UserCaller, cursor: string): Promise<void> {
+	async function resume(socket: Socket, caller: TenantCaller, cursor: string): Promise<void> {
 		if (!socket.isLive) throw new AppError('CONFLICT', 'A replay is under way');
 		const ends = await endsOf(caller.tenant);
 		const start = startAt(ends, cursor);
@@ -114,8 +146,7 @@ export function createFollowing({ roomsOf, endsOf, missedBy, greeting }: Followi
 		}
 		const { epoch, last_cursor: through } = ends;
 		if (start.after >= socket.liveSince) return done(socket, epoch, through, 0);
-		const since = missedBy(caller, { epoch, after: socket.liveSince, through });
-		if ((await since[Symbol.asyncIterator]().next()).done !== true) {
+		if (await isTold(caller, { epoch, after: socket.liveSince, through })) {
 			throw new AppError('CONFLICT', 'Events came already: open a socket with ?cursor= instead', {
 				field: 'cursor',
 			});

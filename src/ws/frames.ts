@@ -1,4 +1,4 @@
-import type { UserCaller } from '../core/caller.ts';
+import type { CallerOf, TenantCaller } from '../core/caller.ts';
 import type { InputOf, Operation, OutputOf } from '../core/operation.ts';
 import type { Connection } from '../realtime/connections.ts';
 
@@ -6,17 +6,18 @@ import type { Connection } from '../realtime/connections.ts';
 export interface FrameBinding {
 	type: string;
 	operation: Operation;
-	run(caller: UserCaller, input: unknown, connection: Connection): Promise<unknown>;
+	/** The caller has been held against the operation's actor: see `requireActor`. */
+	run(caller: TenantCaller, input: unknown, connection: Connection): Promise<unknown>;
 }
 
 export type Frames = readonly FrameBinding[];
 
-/** Binds an operation to a frame type. A socket always has a user, so it may be any user's. */
+/** Binds an operation to a frame type. What is for users is refused to a backend socket, by dispatch. */
 export const onFrame = <Op extends Operation>(
 	type: string,
 	operation: Op,
 	useCase: (
-		caller: UserCaller,
+		caller: CallerOf[Op['actor']],
 		input: InputOf<Op>,
 		connection: Connection,
 	) => Promise<OutputOf<Op>>,

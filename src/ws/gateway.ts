@@ -10,7 +10,7 @@
 import type { Server, ServerWebSocket, WebSocketHandler } from 'bun';
 import type { AnyElysia, Elysia } from 'elysia';
 import { requireActor } from '../core/authorize.ts';
-import type { UserCaller } from '../core/caller.ts';
+import type { TenantCaller } from '../core/caller.ts';
 import { isCursor } from '../core/cursor.ts';
 import { AppError, errorBodyOf } from '../core/errors.ts';
 import type { Stamp } from '../core/generations.ts';
@@ -31,6 +31,7 @@ import { Socket, type SocketLimits } from './socket.ts';
 
 export interface GatewayLimits extends SocketLimits {
 	/** 0 switches each of these off. */
+	/** A tenant's backend sockets count as those of one user. */
 	perUser: number;
 	perTenant: number;
 	perServer: number;
@@ -69,6 +70,8 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export function createGateway(deps: GatewayDeps) {
 	const { authentication, authorizer, connections, clock, following, ids, log, limits } = deps;
 	const { operation } = deps;
+	const asUser = { ...operation, actor: 'user' } as Operation;
+	const asBackend = { ...operation, permission: 'events:read' } as Operation;
 	let isDraining = false;
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
@@ -78,13 +81,14 @@ export function createGateway(deps: GatewayDeps) {
 		query: URLSearchParams,
 	): Promise<Socket> {
 		const { caller, profile } = credential;
-		authorizer.authorize(caller, operation, operation.cost ?? 0);
+		const wanted = isBackend(caller, request, query) ? asBackend : asUser;
+		authorizer.authorize(caller, wanted, operation.cost ?? 0);
 		const origin = request.headers.get('Origin');
 		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
 		const actor = await authentication.actAs(caller, requestedUser(request, query));
-		const user = requireActor(actor, operation) as UserCaller;
+		requireActor(actor, wanted);
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
-		const socket = new Socket(ids('conn'), user, credential, clock.monotonic);
+		const socket = new Socket(ids('conn'), actor, credential, clock.monotonic);
 		const cursor = requestedCursor(query);
 		if (cursor !== undefined) socket.resumeFrom = cursor;
 		return socket;
@@ -265,6 +269,17 @@ const hasCredential = ({ headers }: Request): boolean =>
 /** The ticket in `?token=`, where no header brings a credential. */
 const ticketOf = (request: Request, query: URLSearchParams): string | undefined =>
 	hasCredential(request) ? undefined : (query.get('token') ?? undefined);
+
+/** Whether it asks as the tenant itself, with a key that may read all that happens there. */
+const isBackend = (
+	{ user_id, permissions }: TenantCaller,
+	{ headers }: Request,
+	query: URLSearchParams,
+): boolean =>
+	user_id === null &&
+	permissions.has('events:read') &&
+	!headers.has('X-User-Id') &&
+	!query.has('user_id');
 
 /** The user of a socket: `X-User-Id`, or `?user_id=` where headers cannot be set. */
 function requestedUser(request: Request, query: URLSearchParams): UserId | null {

@@ -1,5 +1,5 @@
 import type { ServerWebSocket } from 'bun';
-import type { TenantCaller, UserCaller } from '../core/caller.ts';
+import type { TenantCaller } from '../core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, UserId } from '../core/ids.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import { TokenBucket } from '../core/token-bucket.ts';
@@ -37,13 +37,13 @@ export interface Grant {
 }
 
 /**
- * One open WebSocket. Made before the upgrade, for the user that it was granted to.
+ * One open WebSocket. Made before the upgrade, for the user that it was granted to, or the tenant itself.
  *
  * A server holds thousands, most of them idle: what not every socket needs is no field here.
  */
 export class Socket implements Connection {
 	readonly connection_id: ConnectionId;
-	readonly user_id: UserId;
+	readonly user_id: UserId | null;
 	readonly grant: Grant;
 	expiry: Timer | undefined;
 	/** The cursor from which on it is live. */
@@ -57,13 +57,13 @@ export class Socket implements Connection {
 
 	constructor(
 		connection_id: ConnectionId,
-		user: UserCaller,
+		{ user_id, stamp }: TenantCaller,
 		grant: Grant,
 		monotonic: () => number,
 	) {
 		this.connection_id = connection_id;
-		this.user_id = user.user_id;
-		this.#generation = user.stamp.user;
+		this.user_id = user_id;
+		this.#generation = stamp.user;
 		this.grant = grant;
 		this.#monotonic = monotonic;
 	}
@@ -77,7 +77,7 @@ export class Socket implements Connection {
 	}
 
 	/** Made when asked for: kept, it would weigh as much as the socket. */
-	get caller(): UserCaller {
+	get caller(): TenantCaller {
 		const { grant, user_id } = this;
 		const stamp = { ...grant.caller.stamp, user_id, user: this.#generation };
 		return { ...grant.caller, user_id, stamp };

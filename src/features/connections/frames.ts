@@ -1,4 +1,4 @@
-import type { UserCaller } from '../../core/caller.ts';
+import type { TenantCaller } from '../../core/caller.ts';
 import type { OutputOf } from '../../core/operation.ts';
 import { type Frames, onFrame } from '../../ws/frames.ts';
 import type { Socket } from '../../ws/socket.ts';
@@ -7,7 +7,7 @@ import type { ConnectionOperations } from './service.ts';
 
 export interface FramedOperations extends ConnectionOperations {
 	/** Resolves when everything missed was sent. */
-	resume(socket: Socket, caller: UserCaller, cursor: string): Promise<void>;
+	resume(socket: Socket, caller: TenantCaller, cursor: string): Promise<void>;
 }
 
 export const connectionFrames = (connections: FramedOperations): Frames => [

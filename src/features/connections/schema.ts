@@ -14,10 +14,10 @@ const TopicInput = Type.Object({ topic: TopicField }, { additionalProperties: fa
 
 export const openConnection = defineOperation({
 	name: 'connections.open',
-	summary: 'Open a WebSocket as a user',
+	summary: 'Open a WebSocket as a user, or as the tenant itself',
 	description:
-		'An upgrade request. The user is named by `X-User-Id` or `?user_id=`, or is that of the token or ticket: `?token=wst_…` (see `POST /ws/token`) takes the place of the headers. A browser’s `Origin` must be among the `allowed_origins` of the tenant, or else of the server. The socket follows all rooms of the user, with `?cursor=` from where its client left off; see docs/protocol.md for its frames.',
-	actor: 'user',
+		'An upgrade request. The user is named by `X-User-Id` or `?user_id=`, or is that of the token or ticket: `?token=wst_…` (see `POST /ws/token`) takes the place of the headers. A browser’s `Origin` must be among the `allowed_origins` of the tenant, or else of the server. The socket follows all rooms of the user, with `?cursor=` from where its client left off; see docs/protocol.md for its frames. A key with `events:read` and no user opens a backend socket instead, for which it needs no other permission: it is sent every stored event of the tenant.',
+	actor: 'any',
 	permission: 'rooms:read',
 	cost: 1,
 	input: Type.Object(
@@ -38,8 +38,9 @@ export const openConnection = defineOperation({
 export const pingConnection = defineOperation({
 	name: 'connections.ping',
 	summary: 'Ask for a pong',
-	actor: 'user',
+	actor: 'any',
 	permission: 'rooms:read',
+	permission_as_tenant: 'events:read',
 	cost: 0,
 	input: NoInput,
 	output: SuccessField,
@@ -77,8 +78,9 @@ export const resumeConnection = defineOperation({
 	summary: 'Go on from a cursor on this socket',
 	description:
 		'For a client that could not name its cursor in `GET /ws?cursor=`, as its first frame. What was missed comes before the reply; 409 once the socket was told of an event.',
-	actor: 'user',
+	actor: 'any',
 	permission: 'rooms:read',
+	permission_as_tenant: 'events:read',
 	cost: 1,
 	input: Type.Object({ cursor: CursorField }, { additionalProperties: false }),
 	output: SuccessField,

@@ -1,4 +1,4 @@
-import type { UserCaller } from '../../core/caller.ts';
+import type { TenantCaller, UserCaller } from '../../core/caller.ts';
 import { AppError } from '../../core/errors.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Connection } from '../../realtime/connections.ts';
@@ -13,7 +13,7 @@ export function createConnectionOperations({ subscriptionsMax }: { subscriptions
 	return {
 		/** Sends `pong`. */
 		ping: async (
-			_caller: UserCaller,
+			_caller: TenantCaller,
 			_input: InputOf<typeof pingConnection>,
 			connection: Connection,
 		): Promise<Done> => {

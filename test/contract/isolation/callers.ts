@@ -49,6 +49,8 @@ export async function createCallers(server: Server, { own, foreign }: Twins): Pr
 		bea: { user: cast.owner, headers: { Authorization: `Bearer ${key}` } },
 		mas: { master: server.masterKey },
 		mab: { headers: { Authorization: `Bearer ${server.masterKey}` } },
+		tne: { key: lacking.get('events:read') ?? '' },
+		evt: { key: (await createKey(tenant, ['events:read'])).api_key },
 		tok: { headers: { Authorization: `Bearer ${await createToken(tenant, cast.owner)}` } },
 		tic: { headers: { Authorization: `Bearer ${await createTicket(tenant, cast.owner)}` } },
 	};

@@ -27,6 +27,8 @@ export const CALLERS = {
 	bea: 'the owner, with the key as bearer token',
 	mas: 'the operator: the master key in X-Master-Key',
 	mab: 'the operator: the master key as bearer token',
+	tne: 'the tenant itself, with a key of every permission but events:read',
+	evt: 'the tenant itself, with a key of events:read alone',
 	tok: 'the owner, with a user token',
 	tic: 'the owner, with a ticket: in the query of /ws, as bearer token anywhere else',
 } as const;
@@ -122,11 +124,28 @@ users.deactivate own          401 401 401 401 401 401 403 400 400 400 400 400 40
 users.deactivate foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
 users.deactivate missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401
 tickets.create   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401
-connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 400 101 401 401 101 101
+connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 101 101 401 401 101 101
 status.metrics   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401
 status.health    own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 status.live      own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 status.ready     own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
+`;
+
+/**
+ * The same for a tenant's backend with a key of its own: a key with `events:read` opens a socket without a
+ * user. Whatever else there is they may as `ten` does, as far as the key's permissions go.
+ */
+const BACKENDS = `
+operation        target       tne evt
+connections.open own          400 101
+events.list      own          403 200
+rooms.list       own          400 403
+rooms.get        own          200 403
+rooms.get        foreign      404 403
+rooms.get        missing      404 403
+messages.send    own          201 403
+messages.send    foreign      404 403
+messages.send    missing      404 403
 `;
 
 /**
@@ -164,6 +183,40 @@ members.list     missing        - 404 404 404 404 404 404 404 404 404
 messages.list    own          403 404 404 200 200 200 200 200 200 200
 messages.list    foreign      403 200 404 404 404 404 404 404 404 404
 messages.list    missing      403 404 404 404 404 404 404 404 404 404
+`;
+
+/** The same for backend sockets: what is a user's is 400 to them, as over HTTP. */
+const BACKEND_FRAMES = `
+frame            target       ten evt
+ping             own          200 200
+resume           own          200 200
+subscribe        own          400 403
+unsubscribe      own          400 403
+send_message     own          200 403
+send_message     foreign      404 403
+send_message     missing      404 403
+ack              own          400 403
+ack              foreign      400 403
+ack              missing      400 403
+read             own          400 403
+read             foreign      400 403
+read             missing      400 403
+rooms.list       own          400 403
+rooms.get        own          200 403
+rooms.get        foreign      404 403
+rooms.get        missing      404 403
+typing.start     own          400 403
+typing.start     foreign      400 403
+typing.start     missing      400 403
+typing.stop      own          400 403
+typing.stop      foreign      400 403
+typing.stop      missing      400 403
+members.list     own          200 403
+members.list     foreign      404 403
+members.list     missing      404 403
+messages.list    own          200 403
+messages.list    foreign      404 403
+messages.list    missing      404 403
 `;
 
 /** What a key needs for each; an operation that is not here needs no permission. */
@@ -232,4 +285,6 @@ function parse(table: string): Row[] {
 }
 
 export const HTTP_ROWS: readonly Row[] = parse(HTTP);
+export const BACKEND_ROWS: readonly Row[] = parse(BACKENDS);
 export const FRAME_ROWS: readonly Row[] = parse(FRAMES);
+export const BACKEND_FRAME_ROWS: readonly Row[] = parse(BACKEND_FRAMES);

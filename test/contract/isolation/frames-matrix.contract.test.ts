@@ -8,7 +8,7 @@ import { createKey } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import type { Frame } from '../../helpers/wire.ts';
 import { type Callers, createCallers } from './callers.ts';
-import { type CallerName, FRAME_ROWS, type Row } from './expected.ts';
+import { BACKEND_FRAME_ROWS, type CallerName, FRAME_ROWS, type Row } from './expected.ts';
 import { FRAME_FIELDS, frameFor, type Subject } from './requests.ts';
 import { createPlace, createTwins, snapshotOf } from './twins.ts';
 
@@ -25,6 +25,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
 let callers: Callers;
 let subject: Subject;
 const sockets = new Map<string, Socket>();
+const FOREIGN_BACKEND = 'a backend of the other tenant';
 const answers = new Map<string, Frame>();
 /** Every foreign room that there was. */
 const foreignRooms: string[] = [];
@@ -36,6 +37,9 @@ beforeAll(async () => {
 	const place = await createPlace(twins);
 	subject = { twins, place, keys: { own: key_id, foreign: key_id } };
 	foreignRooms.push(place.foreign);
+	// Both tenants have backends, else nothing would be published to a topic that they share.
+	const key = twins.foreign.tenant.api_key;
+	sockets.set(FOREIGN_BACKEND, await openSocket(used.server, { key }));
 });
 
 async function freshPlace(): Promise<void> {
@@ -71,17 +75,23 @@ test('every frame type that the server knows has its rows and its fields', async
 	const types = await knownTypes();
 
 	expect(types.length).toBeGreaterThan(4);
-	expect([...new Set(FRAME_ROWS.map((row) => row.subject))].sort()).toEqual(types);
+	for (const rows of [FRAME_ROWS, BACKEND_FRAME_ROWS]) {
+		expect([...new Set(rows.map((row) => row.subject))].sort()).toEqual(types);
+	}
 	expect(Object.keys(FRAME_FIELDS).sort()).toEqual(types);
 	for (const type of types) {
 		const isAboutRoom = 'room_id' in (FRAME_FIELDS[type] ?? {});
-		const targets = FRAME_ROWS.filter((row) => row.subject === type).map(({ target }) => target);
-		expect(targets).toEqual(isAboutRoom ? ['own', 'foreign', 'missing'] : ['own']);
+		for (const rows of [FRAME_ROWS, BACKEND_FRAME_ROWS]) {
+			const targets = rows.filter((row) => row.subject === type).map(({ target }) => target);
+			expect(targets).toEqual(isAboutRoom ? ['own', 'foreign', 'missing'] : ['own']);
+		}
 	}
 });
 
-for (const row of FRAME_ROWS) {
-	test(`${row.subject} of ${row.target}: as declared for every caller`, async () => {
+// Backends first: they are there for all that happens afterwards.
+for (const row of [...BACKEND_FRAME_ROWS, ...FRAME_ROWS]) {
+	const whom = BACKEND_FRAME_ROWS.includes(row) ? 'backend sockets' : 'every caller';
+	test(`${row.subject} of ${row.target}: as declared for ${whom}`, async () => {
 		const outcomes: Record<string, number | undefined> = {};
 		for (const [caller, status] of row.expected) {
 			outcomes[caller] = status === undefined ? undefined : await ask(row, caller);
@@ -120,6 +130,14 @@ async function ask(row: Row, caller: CallerName): Promise<number> {
 	return isDone ? 200 : (STATUS_OF[String(answer.code)] ?? 0);
 }
 
+for (const row of BACKEND_FRAME_ROWS.filter(({ target }) => target === 'foreign')) {
+	test(`nor by the answer of ${row.subject} to a backend socket`, () => {
+		const told = (target: string) => JSON.stringify(answers.get(`${row.subject} ${target} ten`));
+		expect(told('foreign')).toBe(told('missing'));
+		expect(told('missing')).toMatch(/NOT_FOUND|Missing X-User-Id/);
+	});
+}
+
 for (const row of FRAME_ROWS.filter(({ target }) => target === 'foreign')) {
 	test(`a foreign and a missing room cannot be told apart by the answer to ${row.subject}`, () => {
 		const told = (target: string, caller: string) =>
@@ -139,7 +157,8 @@ test('no socket was sent a byte of the other tenant', async () => {
 	let scanned = 0;
 	for (const [caller, socket] of sockets) {
 		await socket.settle();
-		const others = caller === 'twi' ? marksOf.own : [...marksOf.foreign, foreign.tenant.tenant_id];
+		const isForeign = caller === 'twi' || caller === FOREIGN_BACKEND;
+		const others = isForeign ? marksOf.own : [...marksOf.foreign, foreign.tenant.tenant_id];
 		const text = JSON.stringify(socket.frames);
 		scanned += socket.frames.length;
 		expect({ caller, seen: others.filter((mark) => text.includes(mark)) }).toEqual({
@@ -151,6 +170,10 @@ test('no socket was sent a byte of the other tenant', async () => {
 	// The scan can see: each side was sent its own marker.
 	expect(JSON.stringify(sockets.get('twi')?.frames)).toContain('BRAVO');
 	expect(JSON.stringify(sockets.get('own')?.frames)).toContain('ALPHA');
+	// A backend follows all of its tenant, so it would see most.
+	expect(JSON.stringify(sockets.get('ten')?.frames)).toContain('ALPHA');
+	expect(sockets.get('evt')?.frames.length).toBeGreaterThan(100);
+	expect(JSON.stringify(sockets.get(FOREIGN_BACKEND)?.frames)).toContain('BRAVO');
 });
 
 afterAll(async () => {

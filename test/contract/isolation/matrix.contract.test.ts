@@ -9,7 +9,7 @@ import { upgradeAnswer } from '../../helpers/raw-http.ts';
 import { createKey } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { CALLER_NAMES, type Callers, createCallers } from './callers.ts';
-import { type CallerName, HTTP_ROWS, PERMISSION_OF, type Row } from './expected.ts';
+import { BACKEND_ROWS, type CallerName, HTTP_ROWS, PERMISSION_OF, type Row } from './expected.ts';
 import { requestFor, type Subject } from './requests.ts';
 import { createPlace, createTwins, snapshotOf } from './twins.ts';
 
@@ -53,7 +53,10 @@ async function freshSubject(): Promise<Subject> {
 test('every operation has its rows, and every row its operation and callers', () => {
 	const inTable = [...new Set(HTTP_ROWS.map((row) => row.subject))].sort();
 	expect(inTable).toEqual([...operations.keys()].sort());
-	for (const { expected } of HTTP_ROWS) expect([...expected.keys()]).toEqual(CALLER_NAMES);
+	const backends = [...(BACKEND_ROWS[0]?.expected.keys() ?? [])];
+	const others = CALLER_NAMES.filter((name) => !backends.includes(name));
+	expect(backends).toHaveLength(2);
+	for (const { expected } of HTTP_ROWS) expect([...expected.keys()]).toEqual(others);
 });
 
 test('every operation with a thing in its path or body has rows of all of own, foreign and missing', () => {
@@ -77,13 +80,14 @@ test('the document names the permission that the table names', () => {
 	}
 });
 
-for (const row of HTTP_ROWS) {
-	test(`${row.subject} of ${row.target}: as declared for every caller`, async () => {
+for (const row of [...HTTP_ROWS, ...BACKEND_ROWS]) {
+	const whom = BACKEND_ROWS.includes(row) ? 'backends' : 'every caller';
+	test(`${row.subject} of ${row.target}: as declared for ${whom}`, async () => {
 		const declared = operations.get(row.subject);
 		if (declared === undefined) throw new Error('No such operation');
 
 		const outcomes: Record<string, number> = {};
-		for (const caller of CALLER_NAMES) {
+		for (const caller of row.expected.keys()) {
 			const answer = await ask(declared, row, caller);
 			answers.set(`${row.subject} ${row.target} ${caller}`, answer);
 			outcomes[caller] = answer.status;

@@ -58,8 +58,6 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 		'It removes the tokens that a statement with the tenant has named, by what is unique across tenants.',
 	'src/features/users/store.ts removeEnded: without tenant = $tenant (2)':
 		'It says which tokens that have ended go first, and those are refused wherever they lie; the removal around it has the tenant.',
-	'src/realtime/topics.ts topicOf: a name without its tenant':
-		'Room ids are unique across tenants, a user is found within the tenant and not by a topic, and nothing is published yet to the topics that a tenant names.',
 };
 
 /** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */

@@ -49,6 +49,23 @@ describe('authorize', () => {
 		expect(authorizer.bucketOf(caller())).toEqual({ limit: 2, remaining: 1, full_after_ms: 100 });
 	});
 
+	test('asks the tenant itself for the permission that is meant for it, where there is one', () => {
+		const { authorizer } = setUp();
+		const own = { ...send, permission_as_tenant: 'events:read' as const };
+		const itself = { user_id: null, permissions: new Set(['events:read' as const]) };
+
+		authorizer.authorize(caller(itself), own, 0);
+
+		const asUser = () =>
+			authorizer.authorize(caller({ ...itself, user_id: 'a' as UserId }), own, 0);
+		const sender = () => authorizer.authorize(caller({ user_id: null }), own, 0);
+		const other = () => authorizer.authorize(caller(itself), send, 0);
+		expect(appErrorOf(asUser).message).toContain('messages:write');
+		expect(appErrorOf(sender).message).toContain('events:read');
+		expect(appErrorOf(other).message).toContain('messages:write');
+		authorizer.authorize(caller({ user_id: null }), send, 0);
+	});
+
 	test('lets a user’s token do what is about that user, whatever it lacks; no key', () => {
 		const { authorizer } = setUp();
 		const own = { ...send, isOpenToUser: true as const };

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { encodeCursor } from '../../../src/core/cursor.ts';
 import type { RoomId, RoomNo, UserId } from '../../../src/core/ids.ts';
 import { LOGGED } from '../../../src/features/events/schema.ts';
+import { EventsPruned, loggedBy } from '../../../src/features/events/service/logged.ts';
 import { readStreams } from '../../../src/features/events/service/replay.ts';
 import { frameOf, startAt } from '../../../src/features/events/service.ts';
 import type { LogRow } from '../../../src/features/events/store.ts';
@@ -92,6 +93,36 @@ describe('the log that is read back', () => {
 			expect(as_of).toBe(events.at(-1)?.cursor ?? '');
 		});
 	}
+
+	test('is what a backend missed, from any cursor; a hole in it is an error, not silence', async () => {
+		const tenant = await app.tenant();
+		const room_id = await groupOf(tenant, 'ann');
+		for (let n = 0; n < 150; n++)
+			await app.messages.send(tenant.as('ann'), { room_id, content: `${n}` });
+		const { events } = await readAll(tenant, 100);
+		const through = events.length;
+		const epoch = events[0]?.cursor.slice(0, 5) ?? '';
+		const missed = async (after: number) => {
+			const frames: unknown[] = [];
+			const cursors = { epoch, after, through };
+			for await (const frame of loggedBy(app.read, tenant.itself.tenant, cursors)) {
+				frames.push(JSON.parse(frame));
+			}
+			return frames;
+		};
+
+		for (const after of [0, 1, 64, 128, through - 1, through]) {
+			expect(await missed(after)).toEqual(events.slice(after));
+		}
+		await app.writer.commit(tenant.itself, (tx) => {
+			tx.events.removeThrough(tenant.itself.tenant, 70);
+			return { value: null };
+		});
+
+		await expect(missed(0)).rejects.toThrow(EventsPruned);
+		await expect(missed(69)).rejects.toThrow(EventsPruned);
+		expect(await missed(70)).toEqual(events.slice(70));
+	});
 
 	test('passes over a message that is gone, and pages go on behind it', async () => {
 		const tenant = await app.tenant();

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test';
 import { connect, type Socket as TcpSocket } from 'node:net';
 import type { Server } from 'bun';
-import type { UserCaller } from '../../../src/core/caller.ts';
+import type { TenantCaller } from '../../../src/core/caller.ts';
 import { roomStream, userStream } from '../../../src/core/event.ts';
 import type {
 	ConnectionId,
@@ -15,13 +15,15 @@ import type {
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import { createConnections } from '../../../src/realtime/connections.ts';
 import { createHub } from '../../../src/realtime/hub.ts';
-import { topicOf } from '../../../src/realtime/topics.ts';
+import { BACKENDS, topicOf } from '../../../src/realtime/topics.ts';
 import { Socket } from '../../../src/ws/socket.ts';
 import { eventually, within } from '../../helpers/wait.ts';
 
 const tenant = 'tenant_1' as TenantId;
 const alice = 'alice' as UserId;
 const bob = 'bob' as UserId;
+/** In the place of a user's name: the tenant itself. */
+const BACKEND = '-' as UserId;
 const room_id = 'room_1' as RoomId;
 const room = roomStream({ room: 1 as RoomNo, room_id });
 
@@ -48,12 +50,12 @@ function setUp({ isGreeting = true } = {}) {
 		port: 0,
 		fetch(request, self) {
 			const [, tenant_id, user_id, key_id] = new URL(request.url).pathname.split('/');
-			const caller: UserCaller = {
+			const caller: TenantCaller = {
 				kind: 'tenant',
 				tenant: 1 as TenantNo,
 				tenant_id: tenant_id as TenantId,
 				key_id: key_id as KeyId,
-				user_id: user_id as UserId,
+				user_id: user_id === BACKEND ? null : (user_id as UserId),
 				isBound: false,
 				expires_at: null,
 				permissions: new Set(),
@@ -63,7 +65,7 @@ function setUp({ isGreeting = true } = {}) {
 					tenant: 0,
 					key_id: `${key_id}`,
 					key: 0,
-					user_id: `${user_id}`,
+					user_id: user_id === BACKEND ? null : `${user_id}`,
 					user: 0,
 				},
 			};
@@ -124,6 +126,33 @@ describe('the hub', () => {
 		expect(outsider.frames).toEqual(['end']);
 		expect(foreigner.frames).toEqual(['end']);
 		expect(hub.counters).toEqual({ deliveries: 102, drops: 0, slow_consumers: 0 });
+	});
+
+	test('sends an event to the tenant’s backends once, and to nobody where there are none', async () => {
+		const { hub, connections, join } = setUp();
+		const other = 'tenant_2' as TenantId;
+		const [one, two] = [await join(BACKEND), await join(BACKEND)];
+		const [foreign, user] = [await join(BACKEND, other), await join(alice)];
+		for (const { socket } of [one, two]) socket.subscribe(topicOf(tenant, BACKENDS));
+		foreign.socket.subscribe(topicOf(other, BACKENDS));
+		user.socket.subscribe(topicOf(tenant, room));
+
+		for (let index = 1; index <= 50; index++) {
+			hub.publish(tenant, index, room, `${index}`);
+			hub.tellBackends(tenant, `${index}`);
+			hub.tellBackends('tenant_3' as TenantId, 'nobody');
+		}
+		hub.publish(tenant, null, userStream(alice), 'end');
+		hub.tellBackends(other, 'end');
+
+		await eventually(() => user.frames.at(-1) === 'end' && foreign.frames.at(-1) === 'end');
+		await eventually(() => one.frames.length >= 50 && two.frames.length >= 50);
+		const all = Array.from({ length: 50 }, (_, index) => `${index + 1}`);
+		expect([one.frames, two.frames]).toEqual([all, all]);
+		expect(foreign.frames).toEqual(['end']);
+		expect(user.frames).toEqual([...all, 'end']);
+		expect(connections.countOfUser(tenant, null)).toBe(2);
+		expect(connections.countOfUser('tenant_3' as TenantId, null)).toBe(0);
 	});
 
 	test('knows the last cursor of each tenant, which frames without a cursor do not move', () => {
