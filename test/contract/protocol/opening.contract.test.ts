@@ -81,7 +81,6 @@ describe('opening a socket', () => {
 				'AUTHENTICATION_ERROR',
 				undefined,
 			],
-			['no user', key, '/ws', 400, 'VALIDATION_ERROR', 'X-User-Id'],
 			['no user id', { ...key, 'X-User-Id': 'a b' }, '/ws', 400, 'VALIDATION_ERROR', 'X-User-Id'],
 			['two users', { ...key, ...user }, '/ws?user_id=al', 400, 'VALIDATION_ERROR', undefined],
 			['an empty user', key, '/ws?user_id=', 400, 'VALIDATION_ERROR', undefined],
@@ -112,9 +111,12 @@ describe('a key', () => {
 		const headersOf = (key: string) => ({ 'X-API-Key': key, 'X-User-Id': who.bob });
 
 		const refused = await upgradeAnswer(used.server, headersOf(writes.api_key));
+		// With events:read it would be a backend socket.
+		const nobody = await upgradeAnswer(used.server, { 'X-API-Key': reads.api_key });
 
 		expect([refused.status, errorOf(refused).code]).toEqual([403, 'AUTHORIZATION_ERROR']);
 		expect((await upgradeAnswer(used.server, headersOf(reads.api_key))).status).toBe(101);
+		expect([nobody.status, errorOf(nobody).field]).toEqual([400, 'X-User-Id']);
 	});
 
 	testWith(
