@@ -8,7 +8,7 @@ import type { EventsPage, Frame } from './wire.ts';
 /** A socket of the tenant itself, from a cursor where one is given. */
 export const backendOf = (
 	{ api_key }: Pick<TestTenant, 'api_key'>,
-	server: Server,
+	server: Pick<Server, 'url'>,
 	cursor?: unknown,
 ) =>
 	openSocket(server, {
