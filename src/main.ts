@@ -1,9 +1,13 @@
 import './production.ts';
 import { AddressRefused } from './app/server.ts';
+import { type Command, UsageError } from './cli/arguments.ts';
+import { backup } from './cli/backup.ts';
 import { CommandFailed } from './cli/failure.ts';
 import { healthcheck } from './cli/healthcheck.ts';
 import { helpText } from './cli/help.ts';
+import { restore } from './cli/restore.ts';
 import { serve } from './cli/serve.ts';
+import { verify } from './cli/verify.ts';
 import { version } from './cli/version.ts';
 import { SettingsRefused } from './config/settings.ts';
 import { DatabaseRefused } from './db/migrate.ts';
@@ -13,11 +17,22 @@ const print = async (text: string) => {
 	return 0;
 };
 
-const COMMANDS: Readonly<Record<string, () => Promise<number>>> = {
-	serve,
-	healthcheck,
-	version: () => print(version),
-	help: () => print(helpText()),
+/** A command that takes nothing. */
+const plain =
+	(command: () => Promise<number>): Command =>
+	([unknown]) => {
+		if (unknown === undefined) return command();
+		throw new UsageError(`unknown command or option: ${unknown}`);
+	};
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+	serve: plain(serve),
+	backup,
+	verify,
+	restore,
+	healthcheck: plain(healthcheck),
+	version: plain(() => print(version)),
+	help: plain(() => print(helpText())),
 };
 const FLAGS: Readonly<Record<string, string>> = {
 	'--help': 'help',
@@ -28,23 +43,27 @@ const FLAGS: Readonly<Record<string, string>> = {
 
 async function run(words: readonly string[]): Promise<number> {
 	const [word = 'serve', ...rest] = words;
-	const command = COMMANDS[FLAGS[word] ?? word];
-	if (command === undefined || rest.length > 0) {
-		const unknown = command === undefined ? word : rest[0];
-		console.error(`chatapi: unknown command or option: ${unknown}\nTry: chatapi --help`);
-		return 2;
-	}
+	const name = FLAGS[word] ?? word;
+	const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
 	try {
-		return await command();
+		if (command === undefined) throw new UsageError(`unknown command or option: ${word}`);
+		return await command(rest);
 	} catch (error) {
-		const isExpected =
-			error instanceof AddressRefused ||
-			error instanceof CommandFailed ||
-			error instanceof DatabaseRefused ||
-			error instanceof SettingsRefused;
-		console.error(isExpected ? `chatapi: ${error.message}` : error);
+		if (error instanceof UsageError) {
+			console.error(`chatapi: ${error.message}\nTry: chatapi --help`);
+			return 2;
+		}
+		console.error(isExpected(error) ? `chatapi: ${error.message}` : error);
 		return 1;
 	}
 }
+
+/** What is said in one sentence: what we found, and what the file system says of a path it was given. */
+const isExpected = (error: unknown): error is Error =>
+	error instanceof AddressRefused ||
+	error instanceof CommandFailed ||
+	error instanceof DatabaseRefused ||
+	error instanceof SettingsRefused ||
+	(error instanceof Error && 'syscall' in error && 'path' in error);
 
 process.exit(await run(process.argv.slice(2)));

@@ -13,6 +13,9 @@ Usage: chatapi [command]
 
 Commands:
   serve         Serve until SIGTERM or SIGINT; what happens without a command
+  backup        Copy the database, while it is served or not; see: chatapi backup --help
+  verify        Prove that a backup is whole; see: chatapi verify --help
+  restore       Make a backup the database; see: chatapi restore --help
   healthcheck   Ask the server of the same settings for its health: exit code 0 or 1
   version       Print the version
   help          Print this

@@ -3,7 +3,6 @@ import {
 	closeSync,
 	existsSync,
 	fsyncSync,
-	mkdirSync,
 	openSync,
 	readFileSync,
 	renameSync,
@@ -18,9 +17,10 @@ import { readSettings, type Settings, weaknessOfMasterKey } from '../config/sett
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../core/log.ts';
 import { systemRandom } from '../core/random.ts';
-import { makeRoomToStart } from '../db/disk-guard.ts';
-import { lockDataDir } from '../db/lock.ts';
+import { removeStaleDrafts } from '../db/draft.ts';
 import { migrateDatabase } from '../db/migrate.ts';
+import { finishRestore } from '../db/restore.ts';
+import { makeDataDir, takeLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
 import { version } from './version.ts';
 
@@ -40,6 +40,10 @@ export async function serve(): Promise<number> {
 	const masterKey = masterKeyOf(settings, log);
 	const path = databasePath(settings.DATA_DIR);
 	const backups = join(settings.DATA_DIR, 'backups');
+	removeStaleDrafts(settings.DATA_DIR);
+	removeStaleDrafts(backups);
+	const restored = finishRestore(path);
+	if (restored !== undefined) log.info({ ...restored }, 'Finished a restore that was cut short');
 	const { applied, backup } = migrateDatabase(path, backups, systemClock.now());
 	if (applied > 0) log.info({ applied, backup }, 'Database migrated');
 
@@ -80,26 +84,6 @@ const nextSignal = () =>
 		process.once('SIGINT', () => resolve());
 	});
 
-function makeDataDir(dir: string): void {
-	try {
-		mkdirSync(dir, { recursive: true, mode: 0o700 });
-	} catch (error) {
-		throw new CommandFailed(`The data directory ${dir} cannot be made (${codeOf(error)})`);
-	}
-}
-
-function takeLock(dir: string) {
-	try {
-		makeRoomToStart(dir, systemRandom);
-		const lock = lockDataDir(join(dir, 'chatapi.lock'));
-		if (lock !== undefined) return lock;
-	} catch (error) {
-		if (codeOf(error) === 'SQLITE_FULL') throw new CommandFailed(`The disk of ${dir} is full`);
-		throw new CommandFailed(`The data directory ${dir} is not writable`);
-	}
-	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
-}
-
 /** The master key that is set, or else the data directory's own, made at the first start. */
 function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
 	if (MASTER_API_KEY !== '') return MASTER_API_KEY;
@@ -128,6 +112,3 @@ function writeSecret(file: string, secret: string): void {
 		throw new CommandFailed(`${file} cannot be written`);
 	}
 }
-
-const codeOf = (error: unknown): string =>
-	String((error as { code?: unknown } | null)?.code ?? (error as Error).message);

@@ -15,7 +15,7 @@ export class DatabaseRefused extends Error {
  * Where the migrations are: embedded below the root of the compiled binary (where every module's
  * `import.meta.dir` is that root), in the repository otherwise.
  */
-const MIGRATIONS = Bun.isStandaloneExecutable
+export const MIGRATIONS = Bun.isStandaloneExecutable
 	? join(import.meta.dir, 'drizzle')
 	: join(import.meta.dir, '..', '..', 'drizzle');
 
@@ -98,7 +98,7 @@ function inspect(path: string, embedded: string[]): string[] {
 	}
 }
 
-const MIGRATIONS_TABLE = '__drizzle_migrations';
+export const MIGRATIONS_TABLE = '__drizzle_migrations';
 
 const tablesOf = (db: Database): string[] =>
 	db
@@ -107,7 +107,7 @@ const tablesOf = (db: Database): string[] =>
 		.map(({ name }) => name);
 
 /** The hashes of the migrations that were applied to this file, in order. */
-function appliedMigrations(db: Database): string[] {
+export function appliedMigrations(db: Database): string[] {
 	if (!tablesOf(db).includes(MIGRATIONS_TABLE)) return [];
 	return db
 		.query<{ hash: string }, []>(`SELECT hash FROM ${MIGRATIONS_TABLE} ORDER BY created_at`)
@@ -143,7 +143,7 @@ function backUp(db: Database, backupDir: string, now: number): string {
 }
 
 /** Says in one sentence why SQLite would not open or read the file. */
-function refusalOf(error: unknown, path: string): unknown {
+export function refusalOf(error: unknown, path: string): unknown {
 	const code = String((error as { code?: unknown } | null)?.code ?? '');
 	// Without what an extended code adds, as in SQLITE_READONLY_DIRECTORY.
 	switch (/^SQLITE_[A-Z]+/.exec(code)?.[0]) {

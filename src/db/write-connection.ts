@@ -3,11 +3,20 @@ import { createEventLog } from './event-log.ts';
 
 export type WriteConnection<Tx> = ReturnType<typeof connect<Tx>>;
 
+/**
+ * The log keeps at most this room when it begins anew. While somebody reads the whole file, for a backup,
+ * it cannot begin anew and grows with what is written; twice what it otherwise comes to is kept.
+ *
+ * @see https://sqlite.org/pragma.html#pragma_journal_size_limit
+ */
+const LOG_BYTES_KEPT = 16 * 1024 * 1024;
+
 /** The writer's connection, with the stores bound to it and its own statements prepared. */
 export function connect<Tx>({ open, bind }: { open(): Database; bind(db: Database): Tx }) {
 	const db = open();
 	// When, and on which thread, is the writer's to say.
 	db.run('PRAGMA wal_autocheckpoint = 0');
+	db.run(`PRAGMA journal_size_limit = ${LOG_BYTES_KEPT}`);
 	const logSize = db.query<{ log: number }, []>('PRAGMA wal_checkpoint(NOOP)');
 	return {
 		db,

@@ -39,6 +39,8 @@ export interface LoadOptions {
 	random: Randomness;
 	/** Senders over REST, and sockets with four sends in flight each, per tenant. */
 	senders?: { http: number; sockets: number };
+	/** Waited for before each send: how a load is kept from being as fast as it can be. */
+	pace?: () => Promise<void>;
 	/** Told of every answered send, once it is noted. */
 	onAnswer?: (send: Send) => void;
 }
@@ -60,7 +62,7 @@ const PADDING_MAX = 1500;
 
 /** Starts the clients. Sends that are unknown from before are repeated first. */
 export function startLoad(options: LoadOptions): Load {
-	const { grounds, history, random, url, onAnswer = () => {} } = options;
+	const { grounds, history, random, url, onAnswer = () => {}, pace = async () => {} } = options;
 	const { http, sockets } = options.senders ?? { http: 6, sockets: 2 };
 	let isFinishing = false;
 	const isOver = () => isFinishing;
@@ -75,13 +77,14 @@ export function startLoad(options: LoadOptions): Load {
 				history,
 				isOver,
 				onAnswer,
+				pace,
 			}),
 		);
 		const overSockets = Array.from({ length: sockets }, async (_, index) => {
 			const sender = userOf(index);
 			const socket = await openTransport(url, ground, sender, history);
 			if (socket === undefined) return;
-			const each = { next, history, isOver, onAnswer };
+			const each = { next, history, isOver, onAnswer, pace };
 			const lanes = Array.from({ length: IN_FLIGHT_PER_SOCKET }, () =>
 				sendOver(socket.transport, sender, each),
 			);
@@ -156,9 +159,11 @@ async function sendOver(
 		history: History;
 		isOver(): boolean;
 		onAnswer(send: Send): void;
+		pace(): Promise<void>;
 	},
 ): Promise<void> {
 	while (!line.isOver()) {
+		await line.pace();
 		const send = line.next(sender);
 		const message = await transport(send);
 		if (message === undefined) {

@@ -23,6 +23,7 @@ const CONSOLE = /^src\/(cli\/.+|main\.ts)$/;
 export const TIMERS: Readonly<Record<string, string>> = {
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
+	'src/db/backup.ts': 'looks how far a copy has grown',
 	'src/db/disk-guard.ts': 'looks at the free space',
 	'src/features/events/worker.ts': 'pauses between slices, and between looks',
 	'src/features/typing/worker.ts': 'ends what was not said again',

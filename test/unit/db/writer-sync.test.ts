@@ -154,6 +154,25 @@ describe('the log', () => {
 		expect(statSync(`${bench.path}-wal`).size).toBeLessThan(40 * MIB);
 	}, 60_000);
 
+	test('grows beside somebody who reads the whole file, and shrinks again', async () => {
+		const bench = openWorkbench();
+		const logBytes = () => statSync(`${bench.path}-wal`).size;
+		bench.outside.run('BEGIN');
+		bench.outside.query('SELECT count(*) FROM notes').get();
+		for (let number = 0; number < 40; number++) await bench.note(noteOf(number));
+		await within(bench.writer.drain(), 'the fold');
+		expect(logBytes()).toBeGreaterThan(40 * MIB);
+		bench.outside.run('COMMIT');
+
+		for (let number = 40; number < 50; number++) await bench.note(noteOf(number));
+		await within(bench.writer.drain(), 'the fold');
+		await bench.note('the first of a new log');
+
+		expect(logBytes()).toBeLessThanOrEqual(17 * MIB);
+		expect(bench.seen()).toHaveLength(51);
+		expect(bench.defects).toEqual([]);
+	}, 60_000);
+
 	/** Folds that end when the test says so. */
 	function heldFolds() {
 		const waiting: ((error?: Error) => void)[] = [];

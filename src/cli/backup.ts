@@ -1,0 +1,65 @@
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { databasePath } from '../app/persistence.ts';
+import { readSettings } from '../config/settings.ts';
+import { systemClock, toTimestamp } from '../core/clock.ts';
+import { backUp } from '../db/backup.ts';
+import { manifestPath } from '../db/manifest.ts';
+import { command } from './arguments.ts';
+import { progressLines, sizeText } from './progress.ts';
+import { version } from './version.ts';
+
+const usage = {
+	help: `Usage: chatapi backup [--out DIRECTORY or FILE] [--quiet]
+
+Writes a consistent, checked copy of the database of DATA_DIR, and its manifest beside it
+(FILE.manifest.json), while the server runs or not. Prints the file's path.
+
+  --out    A directory, for a file named after the time; or the file itself, which must not be
+           there. Default: backups/ in the data directory.
+  --quiet  No progress on stderr.
+
+Keys are in it as hashes only, and it works without the server's master key, which is not in it.`,
+	options: { out: { type: 'string' }, quiet: { type: 'boolean' } },
+	words: 0,
+} as const;
+
+/** Backs the database up. Exit code 0: it is on disk and was checked. */
+export const backup = command(usage, async (values) => {
+	// Everything that anybody said is in it.
+	process.umask(0o077);
+	const { DATA_DIR, DISK_LOW_WATER } = readSettings(process.env, (path) =>
+		readFileSync(path, 'utf8'),
+	);
+	const source = databasePath(DATA_DIR);
+	const target = targetOf(values.out, DATA_DIR, existsSync(source));
+	const manifest = await backUp({
+		source,
+		target,
+		version,
+		clock: systemClock,
+		lowWaterBytes: DISK_LOW_WATER,
+		onProgress: progressLines(values.quiet === true),
+	});
+	const { bytes, tenants, created_at } = manifest;
+	if (values.quiet !== true) {
+		console.error(
+			`${sizeText(bytes)}, ${tenants.length} tenants, as of ${created_at}; ${manifestPath(target)}`,
+		);
+	}
+	console.log(target);
+	return 0;
+});
+
+function targetOf(out: string | undefined, dataDir: string, isThere: boolean): string {
+	const name = `chatapi-${toTimestamp(systemClock.now()).replaceAll(':', '-')}.db`;
+	const folder = join(dataDir, 'backups');
+	if (out === undefined) {
+		// Where there is nothing to back up, nothing is made.
+		if (isThere) mkdirSync(folder, { recursive: true, mode: 0o700 });
+		return join(folder, name);
+	}
+	const path = resolve(out);
+	const isFolder = out.endsWith('/') || statSync(path, { throwIfNoEntry: false })?.isDirectory();
+	return isFolder === true ? join(path, name) : path;
+}

@@ -1,0 +1,31 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemRandom } from '../core/random.ts';
+import { makeRoomToStart } from '../db/disk-guard.ts';
+import { type DataDirLock, lockDataDir } from '../db/lock.ts';
+import { CommandFailed } from './failure.ts';
+
+/** Makes the data directory where there is none. @throws CommandFailed. */
+export function makeDataDir(dir: string): void {
+	try {
+		mkdirSync(dir, { recursive: true, mode: 0o700 });
+	} catch (error) {
+		throw new CommandFailed(`The data directory ${dir} cannot be made (${codeOf(error)})`);
+	}
+}
+
+/** Makes this the only process on a data directory. @throws CommandFailed, with why it is not. */
+export function takeLock(dir: string): DataDirLock {
+	try {
+		makeRoomToStart(dir, systemRandom);
+		const lock = lockDataDir(join(dir, 'chatapi.lock'));
+		if (lock !== undefined) return lock;
+	} catch (error) {
+		if (codeOf(error) === 'SQLITE_FULL') throw new CommandFailed(`The disk of ${dir} is full`);
+		throw new CommandFailed(`The data directory ${dir} is not writable`);
+	}
+	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
+}
+
+const codeOf = (error: unknown): string =>
+	String((error as { code?: unknown } | null)?.code ?? (error as Error).message);
