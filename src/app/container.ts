@@ -23,6 +23,7 @@ import { createUsers } from '../features/users/service.ts';
 import { createAuthentication } from '../http/authentication.ts';
 import { createConnections } from '../realtime/connections.ts';
 import { createHub } from '../realtime/hub.ts';
+import { createPacer } from '../realtime/pacer.ts';
 import { createWaiters } from '../realtime/waiters.ts';
 import { createMetrics } from './metrics.ts';
 import { createPersistence, type Persistence } from './persistence.ts';
@@ -51,6 +52,10 @@ export function createContainer(options: ContainerOptions) {
 	const generations = createGenerations();
 	const connections = createConnections();
 	const hub = createHub(connections);
+	const pacer = createPacer({
+		clock,
+		tell: (tenant_id, stream, frame) => hub.publish(tenant_id, null, stream, frame),
+	});
 	const waiters = createWaiters({
 		clock,
 		perTenantMax: WAITERS_PER_TENANT_MAX,
@@ -64,8 +69,7 @@ export function createContainer(options: ContainerOptions) {
 		random,
 		log,
 		generations,
-		hub,
-		waiters,
+		...{ hub, pacer, waiters },
 		countMessage,
 		onFatal: options.onFatal,
 	});
@@ -112,7 +116,7 @@ export function createContainer(options: ContainerOptions) {
 	return {
 		...{ settings, version, clock, random, log, ids, bounds },
 		...{ connections, hub, generations, authentication, authorizer, metrics },
-		...{ features, pruner, sweeper },
+		...{ features, pruner, sweeper, pacer },
 		...persistence,
 	};
 }

@@ -24,6 +24,7 @@ import { createRoomsStore } from '../features/rooms/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
 import { createUsersStore } from '../features/users/store.ts';
 import type { Hub } from '../realtime/hub.ts';
+import type { Pacer } from '../realtime/pacer.ts';
 import type { Waiters } from '../realtime/waiters.ts';
 
 /** The one database file of a data directory. */
@@ -47,6 +48,7 @@ export interface PersistenceDeps {
 	log: Log;
 	generations: Generations;
 	hub: Hub;
+	pacer: Pick<Pacer, 'publish' | 'forget'>;
 	waiters: Pick<Waiters, 'wake'>;
 	/** Told of every stored message. */
 	countMessage(): void;
@@ -56,7 +58,7 @@ export interface PersistenceDeps {
 
 /** The writer on its connection, the stores for reading on another, and what a commit means for memory. */
 export function createPersistence(deps: PersistenceDeps) {
-	const { settings, clock, log, generations, hub, waiters } = deps;
+	const { settings, clock, log, generations, hub, pacer, waiters } = deps;
 	const path = databasePath(settings.DATA_DIR);
 
 	/** The one subscriber of all effects. */
@@ -71,11 +73,19 @@ export function createPersistence(deps: PersistenceDeps) {
 				// Whoever waits with it gets its 401.
 				waiters.wake(effect.tenant_id);
 			}
+			if (effect.name === 'member.left') {
+				pacer.forget(effect.tenant_id, effect.room_id, effect.user_id);
+			}
+			if (effect.name === 'room.closed') pacer.forget(effect.tenant_id, effect.room_id);
 			hub.apply(effect);
 		}
 	}
 
-	function publish({ tenant_id, type, cursor, streams, frame }: Publication): void {
+	function publish({ tenant_id, type, cursor, streams, frame, paced }: Publication): void {
+		if (paced !== undefined) {
+			pacer.publish(tenant_id, { streams, frame, paced });
+			return;
+		}
 		if (type === messageCreated.type) deps.countMessage();
 		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
 		if (cursor === null) return;

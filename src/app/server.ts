@@ -111,13 +111,17 @@ export function startServer(container: Container): RunningServer {
 	};
 }
 
-/** A drain answers whoever waits for events, for a stop waits for every request, and ends the pruning. */
-function withBackground({ features, pruner, sweeper }: Container, gateway: Gateway): Gateway {
+/** A drain answers whoever waits for events, for a stop waits for every request, and ends what runs by itself. */
+function withBackground(
+	{ features, pruner, sweeper, pacer }: Container,
+	gateway: Gateway,
+): Gateway {
 	return {
 		...gateway,
 		drain(answered) {
 			pruner.stop();
 			sweeper.stop();
+			pacer.close();
 			features.events.endWaiting();
 			return gateway.drain(answered);
 		},

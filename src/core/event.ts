@@ -64,13 +64,28 @@ export const frameOfStored = (frame: string, cursor: string, data: string): stri
 export interface LiveFrame {
 	streams: readonly Stream[];
 	frame: string;
+	/** Told at most once a second, the latest of what came in it. */
+	paced?: Paced;
+}
+
+/** What a frame says of a member: where one of its positions is. */
+export interface Paced {
+	room_id: RoomId;
+	user_id: UserId;
+	kind: 'delivered' | 'read';
+	/** The position. It only rises. */
+	at: number;
+	/** A kind that is at least as far as this one says: what waits of it and is no further need not be told. */
+	implies?: Paced['kind'];
 }
 
 export const liveFrameOf = <Data extends TObject>(
 	event: EventType<Data>,
 	streams: readonly Stream[],
 	data: Static<Data>,
+	paced?: Paced,
 ): LiveFrame => ({
 	streams,
+	...(paced === undefined ? {} : { paced }),
 	frame: JSON.stringify({ type: event.frame ?? event.type, ...data }),
 });

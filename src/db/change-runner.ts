@@ -60,8 +60,8 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			heads.advance(scope.tenant, publications.length);
 			connection.release.run();
 			if (outcome.effects !== undefined) revocations.note(outcome.effects);
-			for (const { streams, frame } of outcome.live ?? []) {
-				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, streams, frame });
+			for (const live of outcome.live ?? []) {
+				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, ...live });
 			}
 			return { outcome, publications };
 		} catch (error) {

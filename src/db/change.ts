@@ -1,6 +1,6 @@
 /** What is written, by whom, and who is told of it: the words of the writer and of those who use it. */
 import type { Effect } from '../core/effect.ts';
-import type { LiveFrame, PendingEvent, Stream } from '../core/event.ts';
+import type { LiveFrame, Paced, PendingEvent, Stream } from '../core/event.ts';
 import type { Stamp } from '../core/generations.ts';
 import type { TenantId, TenantNo } from '../core/ids.ts';
 import type { Place } from './log-heads.ts';
@@ -39,4 +39,6 @@ export interface Publication {
 	cursor: number | null;
 	streams: readonly Stream[];
 	frame: string;
+	/** Told at most once a second. */
+	paced?: Paced;
 }

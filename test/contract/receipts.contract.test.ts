@@ -3,6 +3,7 @@ import { accepted, FACES, refused } from '../helpers/faces.ts';
 import { bodyOf, errorOf } from '../helpers/http.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
+import { eventually } from '../helpers/wait.ts';
 import type { MembersPage, Room } from '../helpers/wire.ts';
 
 const used = useServer();
@@ -193,3 +194,76 @@ async function positionsOf(tenant: TestTenant, room_id: string) {
 		unread: room.unread_count,
 	};
 }
+
+describe('receipts that come fast', () => {
+	const fast = useServer({ DEFAULT_RATE_LIMIT: '0', WS_FRAMES_PER_SECOND: '0' });
+	const BURST = 1000;
+
+	/** Alice's room with these members, and so many messages of hers. */
+	async function fastRoom(members: readonly string[], messages: number) {
+		const tenant = await createTenant(fast.server);
+		const { room_id } = await createGroup(tenant, 'alice', [...members]);
+		for (let sent = 0; sent < messages; sent += 50) {
+			const batch = Array.from({ length: Math.min(50, messages - sent) });
+			await Promise.all(batch.map(() => sendMessage(tenant, 'alice', room_id)));
+		}
+		return { tenant, room_id };
+	}
+
+	test('a burst of 1,000 acks in a room of 100 is two frames a second to whoever watches, and all stored', async () => {
+		const users = Array.from({ length: 99 }, (_, index) => `user${index}`);
+		const { tenant, room_id } = await fastRoom(users, BURST);
+		const watchers = await Promise.all(
+			['alice', 'user1', 'user98'].map((user) => tenant.socket(user)),
+		);
+		const bob = await tenant.socket('user0');
+
+		const startedAt = performance.now();
+		for (let seq = 1; seq <= BURST; seq += 50) {
+			await Promise.all(
+				Array.from({ length: 50 }, (_, index) =>
+					bob.request({ type: 'ack', room_id, seq: seq + index }),
+				),
+			);
+		}
+		const last = () =>
+			watchers.every((watcher) => watcher.all('ack.received').at(-1)?.seq === BURST);
+		await eventually(last, 10_000, 'the last ack');
+		const seconds = (performance.now() - startedAt) / 1000;
+
+		for (const watcher of watchers) {
+			const seqs = watcher.all('ack.received').map(({ seq }) => Number(seq));
+			expect(seqs.length).toBeLessThanOrEqual(2 * Math.ceil(seconds));
+			expect(seqs).toEqual([...seqs].sort((one, next) => one - next));
+			await watcher.close();
+		}
+		const { members } = bodyOf(
+			await tenant.as('alice').get<MembersPage>(`/rooms/${room_id}/members?limit=100`),
+			200,
+		);
+		expect(members.find(({ user_id }) => user_id === 'user0')).toMatchObject({
+			last_delivered_seq: BURST,
+			last_read_seq: 0,
+		});
+		await bob.close();
+	}, 60_000);
+
+	test('of a member who was removed meanwhile are not told after that', async () => {
+		const { tenant, room_id } = await fastRoom(['bob', 'carol'], 3);
+		const alice = await tenant.socket('alice');
+		for (const user of ['bob', 'carol']) {
+			for (const seq of [1, 2]) {
+				bodyOf(await tenant.as(user).post('/acks', { room_id, seq }), 200);
+			}
+		}
+		bodyOf(await tenant.as('alice').delete(`/rooms/${room_id}/members/bob`), 200);
+
+		const acks = () => alice.all('ack.received').map(({ user_id, seq }) => `${user_id} ${seq}`);
+		// Hers waited no less than his.
+		await eventually(() => acks().includes('carol 2'), 5_000, 'the last ack');
+		await alice.settle();
+
+		expect(acks()).toEqual(['bob 1', 'carol 1', 'carol 2']);
+		await alice.close();
+	});
+});

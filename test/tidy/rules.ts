@@ -27,6 +27,7 @@ export const TIMERS: Readonly<Record<string, string>> = {
 	'src/db/disk-guard.ts': 'looks at the free space',
 	'src/features/events/worker.ts': 'pauses between slices, and between looks',
 	'src/features/typing/worker.ts': 'ends what was not said again',
+	'src/realtime/pacer.ts': 'tells what waited for the end of a second',
 	'src/realtime/waiters.ts': 'ends a wait for events',
 	'src/ws/gateway.ts': 'ends a socket with its key',
 };

@@ -1,5 +1,5 @@
 import type { UserCaller } from '../../core/caller.ts';
-import { type EventType, liveFrameOf } from '../../core/event.ts';
+import { type EventType, liveFrameOf, type Paced } from '../../core/event.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Writer } from '../../db/writer.ts';
 import { liveStreamOf, type MembersTx, requireAccess } from '../members/service.ts';
@@ -15,9 +15,14 @@ export interface ReceiptsDeps {
 export function createReceipts({ writer, liveReceiptsMax }: ReceiptsDeps) {
 	/**
 	 * Moves one of the caller's positions up to a seq, clamped to the last message, and tells the
-	 * room if it is small, else the caller's own sockets. Never moves back; then it tells nobody.
+	 * room if it is small, else the caller's own sockets, at most once a second. Never moves back; then
+	 * it tells nobody.
 	 */
-	function advance(event: EventType, position: 'updateDelivered' | 'updateRead') {
+	function advance(
+		event: EventType,
+		position: 'updateDelivered' | 'updateRead',
+		pace: Pick<Paced, 'kind' | 'implies'>,
+	) {
 		return async (
 			caller: UserCaller,
 			input: InputOf<typeof sendAck>,
@@ -31,15 +36,16 @@ export function createReceipts({ writer, liveReceiptsMax }: ReceiptsDeps) {
 				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq });
 				if (!hasMoved) return { value };
 				const stream = liveStreamOf(access, user_id, liveReceiptsMax);
-				return { value, live: [liveFrameOf(event, [stream], { room_id, seq, user_id })] };
+				const paced = { room_id, user_id, at: seq, ...pace };
+				return { value, live: [liveFrameOf(event, [stream], { room_id, seq, user_id }, paced)] };
 			});
 	}
 
 	return {
 		/** Delivered up to a seq. @throws `NOT_FOUND` as `messages.send`. */
-		ack: advance(ackReceived, 'updateDelivered'),
+		ack: advance(ackReceived, 'updateDelivered', { kind: 'delivered' }),
 		/** Read, and so delivered, up to a seq. @throws `NOT_FOUND` as `messages.send`. */
-		read: advance(readUpdated, 'updateRead') satisfies (
+		read: advance(readUpdated, 'updateRead', { kind: 'read', implies: 'delivered' }) satisfies (
 			caller: UserCaller,
 			input: InputOf<typeof sendRead>,
 		) => Promise<OutputOf<typeof sendRead>>,
