@@ -1,8 +1,9 @@
 import type { Settings } from '../config/settings.ts';
 import { createAuthorizer } from '../core/authorize.ts';
 import type { Clock } from '../core/clock.ts';
+import type { LiveFrame } from '../core/event.ts';
 import { createGenerations, type Generations } from '../core/generations.ts';
-import { createIds, type Ids } from '../core/ids.ts';
+import { createIds, type Ids, type TenantId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
@@ -52,10 +53,11 @@ export function createContainer(options: ContainerOptions) {
 	const generations = createGenerations();
 	const connections = createConnections();
 	const hub = createHub(connections);
-	const pacer = createPacer({
-		clock,
-		tell: (tenant_id, stream, frame) => hub.publish(tenant_id, null, stream, frame),
-	});
+	/** Tells who listens now. */
+	const tell = (tenant_id: TenantId, { streams, frame }: LiveFrame) => {
+		for (const stream of streams) hub.publish(tenant_id, null, stream, frame);
+	};
+	const pacer = createPacer({ clock, tell });
 	const waiters = createWaiters({
 		clock,
 		perTenantMax: WAITERS_PER_TENANT_MAX,
@@ -87,9 +89,7 @@ export function createContainer(options: ContainerOptions) {
 	const typing = createTyping({
 		read: persistence.read,
 		clock,
-		tell: (tenant_id, { streams, frame }) => {
-			for (const stream of streams) hub.publish(tenant_id, null, stream, frame);
-		},
+		tell,
 		liveReceiptsMax: settings.LIVE_RECEIPTS_MAX,
 	});
 	const features = {

@@ -11,7 +11,7 @@
  * Must never: tell of a member what was before it left, throw, or wait.
  */
 import type { Clock } from '../core/clock.ts';
-import type { Paced, Stream } from '../core/event.ts';
+import type { LiveFrame, Paced } from '../core/event.ts';
 import type { RoomId, TenantId, UserId } from '../core/ids.ts';
 
 export interface Pacer {
@@ -27,15 +27,12 @@ export interface Pacer {
 	readonly size: number;
 }
 
-export interface PacedFrame {
-	streams: readonly Stream[];
-	frame: string;
-	paced: Paced;
-}
+export type PacedFrame = LiveFrame & { paced: Paced };
 
 export interface PacerOptions {
 	clock: Pick<Clock, 'monotonic'>;
-	tell(tenant_id: TenantId, stream: Stream, frame: string): void;
+	/** Tells who listens now. */
+	tell(tenant_id: TenantId, frame: LiveFrame): void;
 	/** Beyond so many, what comes is told at once and not remembered. */
 	sizeMax?: number;
 }
@@ -64,10 +61,6 @@ export function createPacer({ clock, tell, sizeMax = SIZE_MAX }: PacerOptions): 
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let isClosed = false;
 
-	function told(tenant_id: TenantId, { streams, frame }: PacedFrame): void {
-		for (const stream of streams) tell(tenant_id, stream, frame);
-	}
-
 	/** Remembers that it was told of now. */
 	function remember(key: string, entry: Entry): void {
 		entries.delete(key);
@@ -94,7 +87,7 @@ export function createPacer({ clock, tell, sizeMax = SIZE_MAX }: PacerOptions): 
 				entries.delete(key);
 				continue;
 			}
-			told(entry.tenant_id, entry.waiting);
+			tell(entry.tenant_id, entry.waiting);
 			remember(key, entry);
 			tells++;
 		}
@@ -115,7 +108,7 @@ export function createPacer({ clock, tell, sizeMax = SIZE_MAX }: PacerOptions): 
 			entry.waiting = given;
 			return;
 		}
-		told(tenant_id, given);
+		tell(tenant_id, given);
 		if (isClosed || (entry === undefined && entries.size >= sizeMax)) return;
 		remember(key, { tenant_id, room_id, toldAt: 0, waiting: undefined });
 	}

@@ -20,7 +20,7 @@ function setUp(sizeMax?: number) {
 	const startedAt = clock.monotonic();
 	const pacer = createPacer({
 		clock,
-		tell: (_tenant, _stream, frame) => told.push([clock.monotonic() - startedAt, frame]),
+		tell: (_tenant, { frame }) => told.push([clock.monotonic() - startedAt, frame]),
 		...(sizeMax === undefined ? {} : { sizeMax }),
 	});
 	pacers.push(pacer);
@@ -186,7 +186,7 @@ test('the timer tells by itself what waits', async () => {
 	const { promise, resolve } = Promise.withResolvers<string>();
 	const pacer = createPacer({
 		clock: { monotonic: () => performance.now() },
-		tell: (_tenant, _stream, frame) => frame === 'second' && resolve(frame),
+		tell: (_tenant, { frame }) => frame === 'second' && resolve(frame),
 	});
 	pacers.push(pacer);
 	const paced: Paced = { room_id: ROOM, user_id: ann, kind: 'read', at: 1 };
