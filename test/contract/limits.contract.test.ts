@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { type Answer, bodyOf, errorOf, httpClient } from '../helpers/http.ts';
 import { upgradeAnswer } from '../helpers/raw-http.ts';
 import { type Environment, startServer } from '../helpers/server.ts';
-import { createGroup, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
+import { createGroup, createKey, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
 
@@ -46,7 +46,8 @@ describe('the request bucket of a tenant', () => {
 	});
 
 	test('is told where a socket is refused too', async () => {
-		const { api_key } = await createTenant(used.server);
+		const tenant = await createTenant(used.server);
+		const { api_key } = await createKey(tenant, ['rooms:read']);
 		const answer = await upgradeAnswer(used.server, { 'X-API-Key': api_key });
 
 		expect(answer.status).toBe(400);

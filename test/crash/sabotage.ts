@@ -59,6 +59,24 @@ export const CUTS_BEFORE_IT_DRAINS: readonly Patch[] = [
 	},
 ];
 
+/** Tells the rooms what a change said, and everything behind it, before a removed member's sockets leave. */
+export const PUBLISHES_BEFORE_EFFECTS: readonly Patch[] = [
+	{
+		file: 'src/db/writer.ts',
+		before: "options.apply(effects, 'before');",
+		after: "setImmediate(() => options.apply(effects, 'before'));",
+	},
+];
+
+/** Takes no notice of where a stay in a room has ended when it is read back. */
+export const RESUMES_BEYOND_REMOVAL: readonly Patch[] = [
+	{
+		file: 'src/features/events/service/missed.ts',
+		before: 'Math.min(through, left_cursor ?? through)',
+		after: 'Math.min(through, Math.max(left_cursor ?? 0, through))',
+	},
+];
+
 /**
  * Copies the sources to a folder below `parent` and puts a defect into them. Returns how to run them.
  *

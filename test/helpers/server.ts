@@ -27,6 +27,8 @@ export interface ServerOptions {
 	/** A data directory to be kept: for restarts. Default: a fresh one, removed at the end. */
 	dataDir?: string;
 	args?: readonly string[];
+	/** What is run in the place of the binary, for controls: see `sabotaged`. */
+	instead?: { command: readonly string[]; cwd: string };
 }
 
 export type LogLine = Record<string, unknown> & { level: string; msg: string };
@@ -84,8 +86,9 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
 		MASTER_API_KEY: randomSecret(),
 		...options.env,
 	});
-	const child = Bun.spawn([BINARY, ...(options.args ?? [])], {
-		cwd,
+	const { command, ...place } = options.instead ?? { command: [BINARY], cwd };
+	const child = Bun.spawn([...command, ...(options.args ?? [])], {
+		...place,
 		env,
 		stdin: 'ignore',
 		stdout: 'pipe',
