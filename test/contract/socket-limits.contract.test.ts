@@ -1,31 +1,14 @@
+/** Limits and refusals that need a server with settings of its own; protocol/limits has the others. */
 import { describe, expect, test } from 'bun:test';
 import { bodyOf, errorOf } from '../helpers/http.ts';
 import { upgradeAnswer } from '../helpers/raw-http.ts';
 import { openSocket, type Socket } from '../helpers/socket.ts';
 import { createGroup, createTenant, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
-import { eventually, within } from '../helpers/wait.ts';
+import { eventually } from '../helpers/wait.ts';
 
 describe('topics subscribed by name', () => {
 	const used = useServer({ WS_MAX_SUBSCRIPTIONS: '3' });
-
-	test('are at most WS_MAX_SUBSCRIPTIONS; one more is an error, and one less makes room', async () => {
-		const tenant = await createTenant(used.server);
-		const socket = await tenant.socket('bob');
-		const ask = (type: string, topic: unknown) => socket.request({ type, topic });
-
-		for (const topic of ['one', 'two', 'three', 'three']) {
-			expect(await ask('subscribe', topic)).toMatchObject({ type: 'reply', ok: true });
-		}
-		const beyond = await ask('subscribe', 'four');
-		expect(beyond.type).toBe('error');
-		expect(beyond.retryable).toBe(false);
-		expect(await ask('unsubscribe', 'two')).toMatchObject({ type: 'reply', ok: true });
-		expect(await ask('subscribe', 'four')).toMatchObject({ type: 'reply', ok: true });
-		expect(await ask('unsubscribe', 'never')).toMatchObject({ type: 'reply', ok: true });
-		expect(socket.isOpen).toBe(true);
-		await socket.close();
-	});
 
 	test('do not count rooms, and reach none by their name', async () => {
 		const tenant = await createTenant(used.server);
@@ -68,79 +51,6 @@ describe('topics subscribed by name', () => {
 			await socket.close();
 		});
 	}
-});
-
-describe('bad frames', () => {
-	const used = useServer();
-
-	test('nine in a minute are answered, the tenth closes with 4502', async () => {
-		const tenant = await createTenant(used.server);
-		const socket = await tenant.socket('bob');
-		const bystander = await tenant.socket('bob');
-
-		for (let count = 0; count < 9; count++) socket.send('not a frame');
-		await socket.settle();
-		expect(socket.all('error')).toHaveLength(9);
-		expect(socket.isOpen).toBe(true);
-		socket.send('not a frame');
-
-		expect((await within(socket.closed, 'the socket to close')).code).toBe(4502);
-		await bystander.settle();
-		await bystander.close();
-	});
-
-	test('a frame that is well made, but refused, is not a bad one', async () => {
-		const tenant = await createTenant(used.server);
-		const socket = await tenant.socket('bob');
-		const room_id = `room_${'0'.repeat(26)}`;
-
-		for (let count = 0; count < 15; count++) {
-			const answer = await socket.request({ type: 'ack', room_id, seq: 1 });
-			expect(answer).toMatchObject({ type: 'error', code: 'NOT_FOUND' });
-		}
-		await socket.settle();
-
-		await socket.close();
-	});
-});
-
-describe('frames per second', () => {
-	const used = useServer({ WS_FRAMES_PER_SECOND: '5' });
-
-	test('three times as many at once are taken, the rest refused with the wait; the socket lives on', async () => {
-		const tenant = await createTenant(used.server);
-		const socket = await tenant.socket('bob');
-		const other = await tenant.socket('bob');
-
-		for (let count = 0; count < 40; count++) socket.send({ type: 'ping' });
-		await eventually(() => socket.all('pong').length + socket.all('error').length === 40);
-
-		expect(socket.all('pong').length).toBeWithin(15, 20);
-		for (const error of socket.all('error')) {
-			expect(error).toMatchObject({ code: 'RATE_LIMIT_EXCEEDED', retryable: true });
-			expect(error.retry_after_ms).toBeWithin(1, 1_001);
-		}
-		await other.settle();
-		await eventually(async () => (await socket.request({ type: 'ping' })).type === 'reply');
-		expect(socket.isOpen).toBe(true);
-		await Promise.all([socket.close(), other.close()]);
-	});
-
-	test('over the limit for ten seconds closes with 4005', async () => {
-		const tenant = await createTenant(used.server);
-		const socket = await tenant.socket('bob');
-		const openedAt = performance.now();
-		const flood = setInterval(() => {
-			for (let count = 0; socket.isOpen && count < 10; count++) socket.send({ type: 'ping' });
-		}, 50);
-
-		const { code } = await within(socket.closed, 'the socket to close', 20_000).finally(() =>
-			clearInterval(flood),
-		);
-
-		expect(code).toBe(4005);
-		expect(performance.now() - openedAt).toBeWithin(9_500, 15_000);
-	}, 30_000);
 });
 
 describe('connections', () => {

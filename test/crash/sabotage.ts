@@ -8,7 +8,7 @@ import type { VictimOptions } from './victim.ts';
 
 const ROOT = join(import.meta.dir, '..', '..');
 
-interface Patch {
+export interface Patch {
 	file: string;
 	/** Must stand there exactly once. */
 	before: string;

@@ -45,15 +45,15 @@ const TOKENS_DEADLINE_MS = 60_000;
 const RATE_LIMIT = { requests_per_second: 1000, burst: 2000 };
 
 /** What the suite was not given, in words; undefined when it has it. */
-function missing(need: Need): string | undefined {
-	if (CHATAPI_URL === undefined) return undefined;
+function missing(need: Need | undefined): string | undefined {
+	if (CHATAPI_URL === undefined || need === undefined) return undefined;
 	if (need === 'own server') return 'needs settings of its own; run it without CHATAPI_URL';
 	return CHATAPI_MASTER_KEY === undefined ? 'needs CHATAPI_MASTER_KEY' : undefined;
 }
 
 /** `test` for what not every target can show: elsewhere it is skipped, with the reason in its name. */
 export function testWith(
-	need: Need,
+	need: Need | undefined,
 	name: string,
 	body: () => Promise<void>,
 	timeoutMs?: number,
