@@ -14,6 +14,8 @@ import { createPruner } from '../features/events/worker.ts';
 import { createKeys } from '../features/keys/service.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
+import { createManagementKeys } from '../features/plans/service/management-keys.ts';
+import { createPlans } from '../features/plans/service.ts';
 import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
@@ -105,6 +107,7 @@ export function createContainer(options: ContainerOptions) {
 		keys: features.keys,
 		users: features.users,
 		tenants: features.tenants,
+		managementKeys: features.managementKeys,
 		generations,
 		clock,
 		log,
@@ -138,8 +141,11 @@ function createFeatures(
 	const defaultRateLimit = settings.DEFAULT_RATE_LIMIT;
 	const tenants = createTenants({ writer, read, clock, ids, random, defaultRateLimit });
 	const rooms = createRooms({ writer, read, clock, ids, bounds, limits, headOf });
+	const plans = { writer, read, clock, ids, random, bounds };
 	return {
 		tenants,
+		plans: createPlans(plans),
+		managementKeys: createManagementKeys(plans),
 		keys: createKeys({ writer, read, clock, ids, random, tenantOf: tenants.scopeOf }),
 		users: createUsers({
 			...{ writer, read, clock, random, bounds },

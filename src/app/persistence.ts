@@ -6,6 +6,7 @@ import { assert } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
 import type { TenantNo } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
+import type { Once } from '../core/once.ts';
 import type { Random } from '../core/random.ts';
 import type { Publication } from '../db/change.ts';
 import { openDatabase } from '../db/client.ts';
@@ -14,12 +15,15 @@ import { createEventLog, type LogHead } from '../db/event-log.ts';
 import { createLogFolder } from '../db/log-folder.ts';
 import { createLogSync, relaxedSync } from '../db/log-sync.ts';
 import { openReader } from '../db/read-connection.ts';
+import { createStoredAnswers } from '../db/stored-answers.ts';
 import { createWriter } from '../db/writer.ts';
+import { createAuditStore } from '../features/audit/store.ts';
 import { createEventsStore } from '../features/events/store.ts';
 import { createKeysStore } from '../features/keys/store.ts';
 import { createMembersStore } from '../features/members/store.ts';
 import { messageCreated } from '../features/messages/schema.ts';
 import { createMessagesStore } from '../features/messages/store.ts';
+import { createPlansStore } from '../features/plans/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
 import { createUsersStore } from '../features/users/store.ts';
@@ -33,6 +37,8 @@ export const databasePath = (dataDir: string) => join(dataDir, 'chatapi.db');
 /** Every feature's stores over one connection. */
 const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	tenants: createTenantsStore(db),
+	plans: createPlansStore(db),
+	audit: createAuditStore(db),
 	keys: createKeysStore(db),
 	members: createMembersStore(db),
 	messages: createMessagesStore(db),
@@ -120,12 +126,16 @@ export function createPersistence(deps: PersistenceDeps) {
 		queueMax: settings.WRITER_QUEUE_MAX,
 	});
 	const readLog = createEventLog(reader.db);
+	const readAnswers = createStoredAnswers(reader.db);
 
 	return {
 		writer,
 		disk,
 		/** Sees what is on disk, and nothing else. */
 		read: bindStores(reader.db),
+
+		/** What a request with the same `Idempotency-Key` was answered. */
+		findAnswer: (once: Once) => readAnswers.find(once, clock.now()),
 
 		/** The end of a tenant's log. What reads see and what is published move in the same turn. */
 		headOf(tenant: TenantNo): LogHead {

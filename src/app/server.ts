@@ -5,6 +5,7 @@ import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
 import { routeMessages } from '../features/messages/routes.ts';
+import { routePlans } from '../features/plans/routes.ts';
 import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
 import { routeStatus } from '../features/status/routes.ts';
@@ -75,9 +76,12 @@ export function startServer(container: Container): RunningServer {
 		...{ app, bounds, cors },
 		bodyBytesMax: settings.MAX_BODY_BYTES,
 		allowedOrigins: settings.ALLOWED_ORIGINS,
+		findAnswer: container.findAnswer,
+		random: container.random,
 	});
 	routeTenants(face, features.tenants);
 	routeKeys(face, features.keys);
+	routePlans(face, features.plans, features.managementKeys);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
 	routeMessages(face, features.messages);

@@ -6,8 +6,8 @@ const SECRET_LENGTH = 29;
 const CHECKSUM_LENGTH = 6;
 const BODY = /^[0-9A-Za-z]{45}$/;
 
-/** How a secret of ours begins: an API key, a user token, a ticket for a socket. */
-export type SecretKind = 'sk_' | 'ut_' | 'wst_';
+/** How a secret of ours begins: an API key, a user token, a ticket for a socket, management credentials. */
+export type SecretKind = 'sk_' | 'ut_' | 'wst_' | 'mk_';
 
 /** What the server keeps of a secret: enough to recognise it, nothing to make it from. */
 export interface SecretParts {

@@ -1,5 +1,6 @@
 import type { Stamp } from './generations.ts';
-import type { KeyId, TenantId, TenantNo, UserId } from './ids.ts';
+import type { KeyId, PlanNo, TenantId, TenantNo, UserId } from './ids.ts';
+import type { Once } from './once.ts';
 import type { Permission } from './permissions.ts';
 import type { BucketRate } from './token-bucket.ts';
 
@@ -24,6 +25,8 @@ export interface TenantCaller {
 	rate: BucketRate | null;
 	/** Compared again by the writer and by open sockets: a revoked credential's work is refused. */
 	stamp: Stamp;
+	/** Of a request with an `Idempotency-Key`. */
+	once?: Once;
 }
 
 /** A tenant credential that acts as one user. */
@@ -34,9 +37,18 @@ export interface UserCaller extends TenantCaller {
 /** Whether a tenant's caller acts as one of its users; else it is the tenant itself. */
 export const isUser = (caller: TenantCaller): caller is UserCaller => caller.user_id !== null;
 
-/** Whoever holds the master key. */
+/** Whoever holds the master key, or management credentials of one plan. */
 export interface OperatorCaller {
 	kind: 'operator';
+	/** As the audit log names it: `master`, or the key of the management credentials. */
+	credential: string;
+	/** The plan it is confined to: other tenants do not exist for it. Null for the whole server. */
+	plan: PlanNo | null;
+	request_id: string;
+	/** Of a request with an `Idempotency-Key`. */
+	once?: Once;
+	/** Of a request with `If-Match`: the versions that what it changes may have. */
+	ifMatch?: readonly number[];
 }
 
 /** Nobody in particular: `/health` and its like. */

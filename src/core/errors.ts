@@ -31,7 +31,14 @@ export const ERRORS = {
 	CONFLICT: {
 		status: 409,
 		retryable: false,
-		summary: 'It exists in another state, or the same `client_msg_id` came with another body.',
+		summary:
+			'It exists in another state, or the same `client_msg_id` or `Idempotency-Key` came with another body.',
+	},
+	PRECONDITION_FAILED: {
+		status: 412,
+		retryable: false,
+		summary:
+			'`If-Match` names another version than the present one: read it again, and decide anew.',
 	},
 	PAYLOAD_TOO_LARGE: {
 		status: 413,

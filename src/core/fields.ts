@@ -3,6 +3,7 @@ import { FormatRegistry, type TSchema, type TUnsafe, Type } from '@sinclair/type
 import {
 	type KeyId,
 	type MessageId,
+	type PlanId,
 	type RoomId,
 	type TenantId,
 	USER_ID,
@@ -38,6 +39,7 @@ const idOf = <Id extends string>(prefix: string) =>
 export const TenantIdField: TUnsafe<TenantId> = idOf<TenantId>('tenant');
 export const RoomIdField: TUnsafe<RoomId> = idOf<RoomId>('room');
 export const MessageIdField: TUnsafe<MessageId> = idOf<MessageId>('msg');
+export const PlanIdField: TUnsafe<PlanId> = idOf<PlanId>('plan');
 export const KeyIdField: TUnsafe<KeyId> = idOf<KeyId>('key');
 
 export const UserIdField: TUnsafe<UserId> = Type.Unsafe<UserId>(
@@ -137,6 +139,13 @@ export const PageCursorField = Type.String({
 });
 
 export const NextCursorField = nullable(PageCursorField);
+
+/** Rises by one with each change of the thing; its `ETag`, for `If-Match`. */
+export const VersionField = Type.Integer({
+	minimum: 1,
+	maximum: Number.MAX_SAFE_INTEGER,
+	description: 'Rises with every change; the `ETag` of the answer, for `If-Match`',
+});
 
 /** No input at all. */
 export const NoInput = Type.Object({}, { additionalProperties: false });

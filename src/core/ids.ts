@@ -5,11 +5,15 @@ export type TenantId = Brand<string, 'TenantId'>;
 export type RoomId = Brand<string, 'RoomId'>;
 export type MessageId = Brand<string, 'MessageId'>;
 export type KeyId = Brand<string, 'KeyId'>;
+/** A plan on the wire. */
+export type PlanId = Brand<string, 'PlanId'>;
 export type ConnectionId = Brand<string, 'ConnectionId'>;
 /** A tenant's own string for one of its users; see `USER_ID`. */
 export type UserId = Brand<string, 'UserId'>;
 /** A tenant's number in this database. Never on the wire, never reused. @see docs/adr/0002 */
 export type TenantNo = Brand<number, 'TenantNo'>;
+/** A plan's number in this database. Never on the wire, never reused. */
+export type PlanNo = Brand<number, 'PlanNo'>;
 /** A room's number within its tenant. Never on the wire, never reused. @see docs/adr/0002 */
 export type RoomNo = Brand<number, 'RoomNo'>;
 
@@ -18,6 +22,7 @@ interface IdKinds {
 	room: RoomId;
 	msg: MessageId;
 	key: KeyId;
+	plan: PlanId;
 	conn: ConnectionId;
 	req: string;
 }

@@ -15,12 +15,17 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 	output: Output;
 	/** The codes it can answer beyond those of every operation of its actor; see `errorsOf`. */
 	errors: readonly ErrorCode[];
+	/** It may come with an `Idempotency-Key`. */
+	isRepeatable?: true;
+	/** Its output has a `version`, which is its `ETag`; as a change it heeds `If-Match`. */
+	isVersioned?: true;
 	/** Shown on the docs page, and checked against the schemas by a test. */
 	example: { input: Static<Input>; output: Static<Output> };
 }
 
 interface TenantPart<Who extends 'user' | 'any'> {
 	actor: Who;
+	isMasterOnly?: never;
 	permission: Permission;
 	/** What the tenant itself needs in the place of `permission`; for frames, where it is known by then. */
 	permission_as_tenant?: Permission;
@@ -45,6 +50,8 @@ export type Operation<
 		? TenantPart<Who>
 		: {
 				actor: Who;
+				/** Not for management credentials, which are confined to a plan. */
+				isMasterOnly?: true;
 				permission?: never;
 				permission_as_tenant?: never;
 				isOpenToUser?: never;
@@ -68,14 +75,33 @@ export interface Binding {
 	hasBody: boolean;
 	/** It may write. */
 	isWrite: boolean;
+	/** It may come with an `Idempotency-Key`. */
+	isRepeatable?: boolean;
+	/** It may come with `If-Match`. */
+	heedsVersion?: boolean;
 }
 
+/** Whether an `Idempotency-Key` counts: on every POST of the operator, and where it is declared. */
+export const isRepeatableAt = (method: string, operation: Operation): boolean =>
+	method === 'POST' && (operation.actor === 'operator' || operation.isRepeatable === true);
+
+/** Whether `If-Match` counts: on every change of what has a version. */
+export const heedsVersionAt = (method: string, { isVersioned }: Operation): boolean =>
+	isVersioned === true && (method === 'PUT' || method === 'PATCH');
+
 /** Every code an operation can answer when bound like this. */
-export function errorsOf(operation: Operation, { hasBody, isWrite }: Binding): ErrorCode[] {
+export function errorsOf(
+	operation: Operation,
+	{ hasBody, isWrite, isRepeatable, heedsVersion }: Binding,
+): ErrorCode[] {
 	const codes = new Set<ErrorCode>([...EVERY_OPERATION, ...operation.errors]);
 	if (operation.actor !== 'visitor') codes.add('AUTHENTICATION_ERROR').add('RATE_LIMIT_EXCEEDED');
-	if (operation.permission !== undefined) codes.add('AUTHORIZATION_ERROR');
+	if (operation.permission !== undefined || operation.isMasterOnly === true) {
+		codes.add('AUTHORIZATION_ERROR');
+	}
 	if (hasBody) codes.add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
 	if (isWrite) codes.add('INSUFFICIENT_STORAGE');
+	if (isRepeatable === true) codes.add('CONFLICT');
+	if (heedsVersion === true) codes.add('PRECONDITION_FAILED');
 	return [...codes];
 }

@@ -3,6 +3,7 @@ import { encodeCursor } from '../core/cursor.ts';
 import { AppError } from '../core/errors.ts';
 import { frameOfStored, type PendingEvent } from '../core/event.ts';
 import type { Generations, Stamp } from '../core/generations.ts';
+import { AlreadyAnswered } from '../core/once.ts';
 import type { Change, Outcome, Publication, Scope } from './change.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogHeads, Place } from './log-heads.ts';
@@ -47,10 +48,13 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		connection: WriteConnection<Tx>,
 		{ heads, revocations }: BatchState,
 	): Promise<Ran> {
-		const revoked = scope.stamp === undefined ? undefined : whatIsVoid(scope.stamp, revocations);
+		const { stamp, once } = scope;
+		const revoked = stamp === undefined ? undefined : whatIsVoid(stamp, revocations);
 		if (revoked !== undefined) {
 			return { error: new AppError('AUTHENTICATION_ERROR', revoked) };
 		}
+		const earlier = once && connection.answers.find(once, clock.now());
+		if (earlier !== undefined) return { error: new AlreadyAnswered(earlier) };
 		connection.savepoint.run();
 		try {
 			const place = heads.placeOf(scope.tenant);
@@ -58,6 +62,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			const outcome = pending instanceof Promise ? await pending : pending;
 			const publications = appendEvents(connection.log, scope, place, outcome.events);
 			heads.advance(scope.tenant, publications.length);
+			if (once !== undefined) connection.answers.insert(once, outcome.value, clock.now());
 			connection.release.run();
 			if (outcome.effects !== undefined) revocations.note(outcome.effects);
 			for (const live of outcome.live ?? []) {

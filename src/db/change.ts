@@ -3,6 +3,7 @@ import type { Effect } from '../core/effect.ts';
 import type { LiveFrame, Paced, PendingEvent, Stream } from '../core/event.ts';
 import type { Stamp } from '../core/generations.ts';
 import type { TenantId, TenantNo } from '../core/ids.ts';
+import type { Once } from '../core/once.ts';
 import type { Place } from './log-heads.ts';
 
 /** Whose change it is. */
@@ -11,10 +12,19 @@ export interface Scope {
 	tenant_id: TenantId;
 	/** Of the caller. Absent for the operator and for our own work. */
 	stamp?: Stamp;
+	/** Of a request with an `Idempotency-Key`: what it is answered is stored with what it writes. */
+	once?: Once;
 }
 
 /** The operator's own changes, and those that make a tenant: they have no log and no events. */
-export const CONTROL_PLANE: Scope = { tenant: 0 as TenantNo, tenant_id: '' as TenantId };
+export const controlPlane = ({ once }: { once?: Once }): Scope => ({
+	tenant: CONTROL_PLANE,
+	tenant_id: '' as TenantId,
+	...(once === undefined ? {} : { once }),
+});
+
+/** In the place of a tenant's number. */
+export const CONTROL_PLANE = 0 as TenantNo;
 
 export interface Outcome<Value> {
 	value: Value;

@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import { createEventLog } from './event-log.ts';
+import { createStoredAnswers } from './stored-answers.ts';
 
 export type WriteConnection<Tx> = ReturnType<typeof connect<Tx>>;
 
@@ -22,6 +23,7 @@ export function connect<Tx>({ open, bind }: { open(): Database; bind(db: Databas
 		db,
 		tx: bind(db),
 		log: createEventLog(db),
+		answers: createStoredAnswers(db),
 		begin: db.query('BEGIN IMMEDIATE'),
 		commit: db.query('COMMIT'),
 		savepoint: db.query('SAVEPOINT change'),

@@ -16,6 +16,7 @@ import { expandGrants, USER_PERMISSIONS } from '../core/permissions.ts';
 import type { RateLimiter } from '../core/rate-limiter.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import type { Keys } from '../features/keys/service.ts';
+import type { ManagementKeys } from '../features/plans/service/management-keys.ts';
 import type { TenantProfile, Tenants } from '../features/tenants/service.ts';
 import type { Users } from '../features/users/service.ts';
 
@@ -33,6 +34,7 @@ export interface AuthenticationDeps {
 	keys: Pick<Keys, 'findByPrefix' | 'findById'>;
 	users: Pick<Users, 'findToken' | 'takeTicket' | 'isActive'>;
 	tenants: Pick<Tenants, 'profileOf'>;
+	managementKeys: Pick<ManagementKeys, 'planOf'>;
 	generations: Generations;
 	clock: Clock;
 	log: Log;
@@ -42,6 +44,11 @@ export interface AuthenticationDeps {
 	/** Null when they are not limited. */
 	failureRate: BucketRate | null;
 }
+
+/** An operator, before anything is known of the request. */
+type Operator = Omit<OperatorCaller, 'request_id'>;
+
+const MASTER: Operator = { kind: 'operator', credential: 'master', plan: null };
 
 /** Credentials kept; each is about half a kibibyte. */
 const CACHE_MAX = 20_000;
@@ -187,12 +194,24 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			return { ...caller, user_id, stamp };
 		},
 
-		/** The operator, by the master key in `X-Master-Key` or as a bearer token. @throws as `tenant`. */
-		operator(headers: Headers, address: () => string): OperatorCaller {
+		/**
+		 * The operator: by the master key in `X-Master-Key` or as a bearer token, or by management
+		 * credentials in `key` and `secret`, which are confined to their plan. @throws as `tenant`.
+		 */
+		async operator(headers: Headers, address: () => string): Promise<Operator> {
 			const key = headers.get('X-Master-Key') ?? bearerOf(headers);
-			if (key === null) throw new AppError('AUTHENTICATION_ERROR', 'Unauthorized');
-			if (isSameHash(sha256(key), masterHash)) return { kind: 'operator' };
-			log.warn({ error: 'not the master key' }, 'Unauthorized');
+			const managementKey = headers.get('key');
+			if (key === null && managementKey === null) {
+				throw new AppError('AUTHENTICATION_ERROR', 'Unauthorized');
+			}
+			if (key !== null) {
+				if (isSameHash(sha256(key), masterHash)) return MASTER;
+				log.warn({ error: 'not the master key' }, 'Unauthorized');
+			} else if (managementKey !== null) {
+				const plan = await deps.managementKeys.planOf(managementKey, headers.get('secret') ?? '');
+				if (plan !== undefined) return { kind: 'operator', credential: managementKey, plan };
+				log.warn({ error: 'no such management key' }, 'Unauthorized');
+			}
 			throw refuse('Unauthorized', address);
 		},
 	};

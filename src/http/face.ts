@@ -9,13 +9,23 @@ import type { AnyElysia, Elysia } from 'elysia';
 import { requireActor } from '../core/authorize.ts';
 import type { Actor, Caller, CallerOf } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
-import type { InputOf, Operation, OutputOf } from '../core/operation.ts';
+import { AlreadyAnswered, type Once, type StoredAnswer } from '../core/once.ts';
+import {
+	heedsVersionAt,
+	type InputOf,
+	isRepeatableAt,
+	type Operation,
+	type OutputOf,
+} from '../core/operation.ts';
+import type { Random } from '../core/random.ts';
 import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
 import type { Answered } from './answer-headers.ts';
 import type { Answering } from './answering.ts';
 import { userIdOf } from './authentication.ts';
 import { readBody } from './body.ts';
 import { admitPage, type Cors, pageOf } from './cors.ts';
+import { type Repeatable, repeatableOf } from './idempotency.ts';
+import { ifMatchOf } from './if-match.ts';
 import { describeRoute, type RouteDescription } from './openapi.ts';
 import { aliasesOf } from './path-aliases.ts';
 import { createQueryReader } from './query.ts';
@@ -56,6 +66,9 @@ export interface FaceDeps extends Answering {
 	cors: Pick<Cors, 'open'>;
 	/** Of the server, for tenants without their own. */
 	allowedOrigins: readonly string[];
+	/** What a request with the same `Idempotency-Key` was answered. */
+	findAnswer(once: Once): StoredAnswer | undefined;
+	random: Pick<Random, 'bytes'>;
 }
 
 /** What is known of a request while it is answered. */
@@ -76,8 +89,13 @@ export function createFace(deps: FaceDeps) {
 		switch (operation.actor) {
 			case 'visitor':
 				return { kind: 'visitor' };
-			case 'operator':
-				return authentication.operator(request.headers, address);
+			case 'operator': {
+				const operator = await authentication.operator(request.headers, address);
+				if (operation.isMasterOnly === true && operator.plan !== null) {
+					throw new AppError('AUTHORIZATION_ERROR', 'This needs the master key');
+				}
+				return { ...operator, request_id: exchange.request_id };
+			}
 			default: {
 				const page = pageOf(request.headers);
 				if (page !== undefined) exchange.page = page;
@@ -113,6 +131,9 @@ export function createFace(deps: FaceDeps) {
 		const check: (output: unknown) => asserts output is OutputOf<Op> = createOutputCheck(operation);
 		const readInput = createInputReader(method, path, operation, deps.bodyBytesMax);
 		const statuses = typeof success === 'number' ? [success] : success.statuses;
+		const isRepeatable = isRepeatableAt(method, operation);
+		const isVersioned = operation.isVersioned === true;
+		const heedsVersion = heedsVersionAt(method, operation);
 		const statusOf = typeof success === 'number' ? () => success : success.of;
 
 		async function answer(exchange: Exchange, params: Record<string, string>): Promise<Response> {
@@ -124,12 +145,41 @@ export function createFace(deps: FaceDeps) {
 			if (other !== undefined) {
 				return new Response(other.body, { headers: deps.answerHeaders(exchange, other.type) });
 			}
-			const output = await useCase(actor, fields, exchange.request);
-			check(output);
-			return new Response(JSON.stringify(output), {
-				status: statusOf(output),
-				headers: deps.answerHeaders(exchange, 'application/json'),
+			const repeatable = isRepeatable
+				? repeatableOf(
+						exchange.request.headers,
+						{ caller: actor, operation: operation.name, input: fields },
+						deps.random,
+					)
+				: undefined;
+			const { output, isReplayed } = await once(repeatable, () => {
+				const asked = repeatable === undefined ? actor : { ...actor, once: repeatable.once };
+				const ifMatch = heedsVersion ? ifMatchOf(exchange.request.headers) : undefined;
+				const caller = ifMatch === undefined ? asked : { ...asked, ifMatch };
+				return useCase(caller, fields, exchange.request);
 			});
+			check(output);
+			const headers = deps.answerHeaders(exchange, 'application/json');
+			if (isReplayed) headers['Idempotency-Replayed'] = 'true';
+			if (isVersioned) headers.ETag = `"${(output as { version: number }).version}"`;
+			return new Response(JSON.stringify(output), { status: statusOf(output), headers });
+		}
+
+		/** Does it, unless it was done before: then it is what was answered. */
+		async function once(
+			repeatable: Repeatable | undefined,
+			act: () => Promise<OutputOf<Op>>,
+		): Promise<{ output: unknown; isReplayed: boolean }> {
+			if (repeatable === undefined) return { output: await act(), isReplayed: false };
+			const earlier = deps.findAnswer(repeatable.once);
+			if (earlier !== undefined) return { output: repeatable.open(earlier), isReplayed: true };
+			try {
+				return { output: await act(), isReplayed: false };
+			} catch (error) {
+				// The same request was in the writer's queue before this one.
+				if (!(error instanceof AlreadyAnswered)) throw error;
+				return { output: repeatable.open(error.stored), isReplayed: true };
+			}
 		}
 
 		async function handler({

@@ -34,6 +34,11 @@ the same headers, or with a ticket (\`POST /ws/token\`).
 const TAGS: readonly { name: string; description: string }[] = [
 	{ name: 'tenants', description: 'Customers of this server, each isolated from all others.' },
 	{ name: 'keys', description: "A tenant's API keys and what each of them may do." },
+	{ name: 'plans', description: 'What tenants share: pooled quotas, features and settings.' },
+	{
+		name: 'management_keys',
+		description: 'Credentials for what concerns the tenants of one plan.',
+	},
 	{ name: 'rooms', description: 'Where users talk: in twos (`dm`), groups and channels.' },
 	{ name: 'members', description: 'Who is in a room, and in which role.' },
 	{ name: 'messages', description: 'What was said in a room, in one order for everybody.' },
@@ -68,6 +73,19 @@ const SECURITY_SCHEMES = {
 		in: 'header',
 		name: 'X-Master-Key',
 		description: "The operator's key, for everything under `/admin` and for `/metrics`.",
+	},
+	ManagementKey: {
+		type: 'apiKey',
+		in: 'header',
+		name: 'key',
+		description:
+			'Of management credentials, which are confined to a plan: `mk_` and 10 characters.',
+	},
+	ManagementSecret: {
+		type: 'apiKey',
+		in: 'header',
+		name: 'secret',
+		description: 'Of the same credentials: 35 letters and digits.',
 	},
 	Bearer: {
 		type: 'http',

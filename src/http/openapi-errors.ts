@@ -9,6 +9,7 @@ const ERROR_EXAMPLES: Readonly<Record<ErrorCode, Pick<ErrorBody, 'message' | 'fi
 	NOT_FOUND: { message: 'Not found' },
 	METHOD_NOT_ALLOWED: { message: 'Method not allowed' },
 	CONFLICT: { message: 'It exists in another state' },
+	PRECONDITION_FAILED: { message: 'It has changed: its version is another', field: 'If-Match' },
 	PAYLOAD_TOO_LARGE: { message: 'Must be at most 16384 bytes of UTF-8', field: 'content' },
 	UNSUPPORTED_MEDIA_TYPE: {
 		message: 'The body must be declared as Content-Type: application/json',

@@ -7,7 +7,13 @@
 import { type TObject, type TSchema, Type } from '@sinclair/typebox';
 import type { DocumentDecoration } from 'elysia';
 import { assert, ERRORS } from '../core/errors.ts';
-import { type Binding, errorsOf, type Operation } from '../core/operation.ts';
+import {
+	type Binding,
+	errorsOf,
+	heedsVersionAt,
+	isRepeatableAt,
+	type Operation,
+} from '../core/operation.ts';
 import { USER_PERMISSIONS } from '../core/permissions.ts';
 import { errorExampleOf, hasRetryAfter } from './openapi-errors.ts';
 import { type SchemaObject, toOpenApiSchema } from './openapi-schema.ts';
@@ -46,9 +52,16 @@ const SECURITY: Readonly<Record<Operation['actor'], Security>> = {
 		{ Bearer: [], UserId: [] },
 	],
 	any: [{ ApiKey: [], UserId: [] }, { ApiKey: [] }, { Bearer: [], UserId: [] }, { Bearer: [] }],
-	operator: [{ MasterKey: [] }, { Bearer: [] }],
+	operator: [{ MasterKey: [] }, { Bearer: [] }, { ManagementKey: [], ManagementSecret: [] }],
 	visitor: [],
 };
+
+function securityOf(operation: Operation): Security {
+	const isFor = (scheme: Security[number]) =>
+		operation.isMasterOnly !== true || !('ManagementKey' in scheme);
+	const own = isUsers(operation) ? [{ UserToken: [] }] : [];
+	return [...SECURITY[operation.actor].filter(isFor), ...own];
+}
 
 /** A user may do it with a token of their own. */
 const isUsers = ({ permission, isOpenToUser }: Operation): boolean =>
@@ -61,6 +74,22 @@ const RATE_LIMIT_HEADERS = [
 	'RateLimit',
 	'RateLimit-Policy',
 ] as const;
+const IDEMPOTENCY_KEY: Parameters[number] = {
+	name: 'Idempotency-Key',
+	in: 'header',
+	required: false,
+	description:
+		'Of your choosing. For a day the same key and request are answered the same, with `Idempotency-Replayed: true`, and take effect once; another request with the key is 409.',
+	schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+const IF_MATCH: Parameters[number] = {
+	name: 'If-Match',
+	in: 'header',
+	required: false,
+	description: 'The `ETag` that you have seen: when it is another by now, nothing changes (412).',
+	schema: { type: 'string', maxLength: 1000 },
+	example: '"3"',
+};
 type HeaderName = (typeof RATE_LIMIT_HEADERS)[number] | 'X-Request-Id' | 'Retry-After';
 
 /**
@@ -83,14 +112,20 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 		summary: operation.summary,
 		description: descriptionOf(operation),
 		tags: [operation.name.slice(0, operation.name.indexOf('.'))],
-		security: [...SECURITY[operation.actor], ...(isUsers(operation) ? [{ UserToken: [] }] : [])],
+		security: securityOf(operation),
 		...(permission === undefined ? {} : { 'x-permission': permission }),
 		parameters: [
 			...parametersOf(operation, 'path', pathFields),
 			...(hasBody ? [] : parametersOf(operation, 'query', otherFields)),
+			...headersIn(operation, route),
 		],
 		...(hasBody ? { requestBody: requestBodyOf(operation, otherFields) } : {}),
-		responses: responsesOf(operation, route, { hasBody, isWrite: route.method !== 'GET' }),
+		responses: responsesOf(operation, route, {
+			hasBody,
+			isRepeatable: isRepeatableAt(route.method, operation),
+			heedsVersion: heedsVersionAt(route.method, operation),
+			isWrite: route.method !== 'GET',
+		}),
 	};
 }
 
@@ -106,7 +141,10 @@ function descriptionOf(operation: Operation): string {
 
 function whoOf(operation: Operation): string {
 	if (operation.actor === 'visitor') return 'anybody, without a credential.';
-	if (operation.actor === 'operator') return 'the operator, with the master key.';
+	if (operation.actor === 'operator') {
+		const orManagement = ', or with management credentials for the tenants of their plan';
+		return `the operator, with the master key${operation.isMasterOnly === true ? '' : orManagement}.`;
+	}
 	const orTenant = operation.actor === 'any' ? ', or without one as the tenant itself' : '';
 	const orUser = isUsers(operation) ? ', or a user by a token of their own' : '';
 	const who = `a key with the permission \`${operation.permission}\`, acting as the user in \`X-User-Id\``;
@@ -135,6 +173,14 @@ function parametersOf(
 			...(example === undefined ? {} : { example }),
 		};
 	});
+}
+
+/** The headers that say how an operation is to be done. */
+function headersIn(operation: Operation, { method }: RouteDescription): Parameters {
+	return [
+		...(isRepeatableAt(method, operation) ? [IDEMPOTENCY_KEY] : []),
+		...(heedsVersionAt(method, operation) ? [IF_MATCH] : []),
+	];
 }
 
 function requestBodyOf(operation: Operation, names: readonly string[]): RequestBody {

@@ -7,7 +7,14 @@ import { type Answer, errorOf, type HttpClient, httpClient } from '../helpers/ht
 import { type Declared, openApiOf } from '../helpers/openapi.ts';
 import { type Server, startServer } from '../helpers/server.ts';
 import type { TestTenant } from '../helpers/tenants.ts';
-import { createGroup, createKey, createTenant, operator } from '../helpers/tenants.ts';
+import {
+	createGroup,
+	createKey,
+	createManagementKey,
+	createPlan,
+	createTenant,
+	operator,
+} from '../helpers/tenants.ts';
 import type { Room } from '../helpers/wire.ts';
 import { isTenantsOwn } from './bad-input/valid-requests.ts';
 
@@ -23,6 +30,8 @@ const MISSING: Record<string, string> = {
 	room_id: `room_${'0'.repeat(26)}`,
 	key_id: `key_${'0'.repeat(26)}`,
 	user_id: 'nobody',
+	plan_id: `plan_${'0'.repeat(26)}`,
+	key: 'mk_0000000000',
 };
 
 interface World {
@@ -34,7 +43,16 @@ interface World {
 	room_id: string;
 	dm_id: string;
 	key_id: string;
+	plan_id: string;
+	/** Management credentials of that plan. */
+	key: string;
+	management: { key: string; secret: string };
 }
+
+/** Where what is missing is named in the body, and the example names nothing. */
+const IN_BODY: Record<string, Changes> = {
+	'tenants.create': { body: { name: 'Acme', plan_id: MISSING.plan_id } },
+};
 
 /** How a code is asked for. `world` is fresh in each test. */
 type Scenario = (declared: Declared, world: World) => Promise<Answer>;
@@ -44,7 +62,9 @@ const SCENARIOS: Record<string, Scenario> = {
 		call(clientFor(declared, world), declared, world, { query: 'no_such_field=1' }),
 	AUTHENTICATION_ERROR: (declared, world) => call(httpClient(server), declared, world),
 	AUTHORIZATION_ERROR: (declared, world) =>
-		call(httpClient(server, { key: world.powerless, user: 'owner' }), declared, world),
+		isOperators(declared)
+			? call(httpClient(server, { management: world.management }), declared, world)
+			: call(httpClient(server, { key: world.powerless, user: 'owner' }), declared, world),
 	RATE_LIMIT_EXCEEDED: (declared, world) =>
 		isOperators(declared)
 			? call(httpClient(strict, { master: 'not the master key' }), declared, world)
@@ -57,7 +77,14 @@ const SCENARIOS: Record<string, Scenario> = {
 			headers: { 'Content-Type': 'text/plain' },
 		}),
 	NOT_FOUND: (declared, world) =>
-		call(clientFor(declared, world), declared, { ...world, ...MISSING }),
+		call(
+			clientFor(declared, world),
+			declared,
+			{ ...world, ...MISSING },
+			IN_BODY[declared.operation.operationId],
+		),
+	PRECONDITION_FAILED: (declared, world) =>
+		call(clientFor(declared, world), declared, world, { headers: { 'If-Match': '"4711"' } }),
 };
 
 /** Where there is more than one way to be in conflict, the one that is easiest to see. */
@@ -79,8 +106,19 @@ const CONFLICTS: Record<string, Scenario> = {
 		await world.tenant.as().post('/users/bob/deactivate');
 		return call(world.tenant.as(), declared, world);
 	},
+	'plans.delete': async (declared, world) => {
+		await createTenant(server, { plan_id: world.plan_id });
+		return call(clientFor(declared, world), declared, world);
+	},
 	'events.list': (declared, world) =>
 		call(world.tenant.as(), declared, world, { query: 'after=vvvvv00000000001' }),
+};
+
+/** The key came with another request: with that, it is any operation's conflict. */
+const repeatedKey: Scenario = async (declared, world) => {
+	const headers = { 'Idempotency-Key': 'used-before' };
+	await operator(server).post('/admin/plans', { name: 'First' }, headers);
+	return call(clientFor(declared, world), declared, world, { headers });
 };
 
 const inDm = (world: World): World => ({ ...world, room_id: world.dm_id });
@@ -104,7 +142,7 @@ afterAll(async () => {
 for (const declared of operations) {
 	const { operationId } = declared.operation;
 	for (const code of codesOf(declared)) {
-		const scenario = code === 'CONFLICT' ? CONFLICTS[operationId] : SCENARIOS[code];
+		const scenario = code === 'CONFLICT' ? conflictOf(declared) : SCENARIOS[code];
 		if (scenario === undefined && code in ELSEWHERE) continue;
 		test(`${operationId} answers ${code}`, async () => {
 			if (scenario === undefined)
@@ -167,7 +205,16 @@ async function createWorld(): Promise<World> {
 	const { api_key, key_id } = await createKey(tenant, ['usage:read']);
 	const { room_id } = await createGroup(tenant, 'owner', ['bob']);
 	const dm = await tenant.as().post<Room>('/rooms', { type: 'dm', members: ['owner', 'bob'] });
-	return { tenant, exhausted, powerless: api_key, key_id, room_id, dm_id: dm.body.room_id };
+	const { plan_id } = await createPlan(server);
+	const management = await createManagementKey(server, plan_id);
+	const ids = { key_id, room_id, dm_id: dm.body.room_id, plan_id, key: management.key };
+	return { tenant, exhausted, powerless: api_key, management, ...ids };
+}
+
+function conflictOf(declared: Declared): Scenario | undefined {
+	const own = CONFLICTS[declared.operation.operationId];
+	const isRepeatable = declared.method === 'POST' && isOperators(declared);
+	return own ?? (isRepeatable ? repeatedKey : undefined);
 }
 
 /** Each status names its codes in its description. */
@@ -178,8 +225,9 @@ function codesOf({ operation }: Declared): string[] {
 		.map(([, code = '']) => code);
 }
 
-const isOperators = ({ operation }: Declared) =>
-	operation.security?.some((scheme) => 'MasterKey' in scheme) ?? false;
+function isOperators({ operation }: Declared): boolean {
+	return operation.security?.some((scheme) => 'MasterKey' in scheme) ?? false;
+}
 
 function clientFor(declared: Declared, { tenant }: World): HttpClient {
 	if (isOperators(declared)) return operator(server);

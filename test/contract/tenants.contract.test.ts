@@ -54,7 +54,7 @@ describe('POST /admin/tenants', () => {
 		['a name that turns the reading direction', { name: 'a\u202eb' }, 'name'],
 		['an unknown field', { name: 'A', nmae: 'B' }, 'nmae'],
 		['settings, which do not exist yet', { name: 'A', settings: {} }, 'settings'],
-		['a plan, which does not exist yet', { name: 'A', plan_id: 'plan_x' }, 'plan_id'],
+		['a plan id that is none', { name: 'A', plan_id: 'x' }, 'plan_id'],
 		['a field that only the server writes', { name: 'A', status: 'active' }, 'status'],
 		[
 			'an unknown member of rate_limit',

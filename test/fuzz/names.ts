@@ -16,6 +16,8 @@ const IDS: readonly { name: string; of: (scene: Scene) => string }[] = [
 	{ name: 'api_key', of: ({ tenant }) => tenant.api_key },
 	{ name: 'tenant_id', of: ({ tenant }) => tenant.tenant_id },
 	{ name: 'room_id', of: ({ room_id }) => room_id },
+	{ name: 'plan_id', of: ({ plan_id }) => plan_id },
+	{ name: 'management_key', of: ({ key }) => key },
 	{ name: 'key_id', of: ({ key_id }) => key_id },
 ];
 

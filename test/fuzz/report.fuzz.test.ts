@@ -18,6 +18,8 @@ const sceneOf = (suffix: string): Scene => ({
 	room_id: `room${suffix}`,
 	user_id: 'bob',
 	key_id: `id${suffix}`,
+	plan_id: `plan${suffix}`,
+	key: `management${suffix}`,
 });
 
 describe('names in the place of ids', () => {

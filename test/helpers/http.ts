@@ -13,6 +13,8 @@ export interface Credentials {
 	user?: string;
 	/** `X-Master-Key` */
 	master?: string;
+	/** `key` and `secret` */
+	management?: { key: string; secret: string };
 	headers?: Record<string, string>;
 }
 
@@ -90,10 +92,17 @@ export function httpClient(server: Pick<Server, 'url'>, credentials: Credentials
 	};
 }
 
-export const headersOf = ({ key, user, master, headers }: Credentials): Record<string, string> => ({
+export const headersOf = ({
+	key,
+	user,
+	master,
+	management,
+	headers,
+}: Credentials): Record<string, string> => ({
 	...(key === undefined ? {} : { 'X-API-Key': key }),
 	...(user === undefined ? {} : { 'X-User-Id': user }),
 	...(master === undefined ? {} : { 'X-Master-Key': master }),
+	...management,
 	...headers,
 });
 

@@ -132,6 +132,10 @@ const CHECKS: Record<string, Check> = {
 	maximum: number((value, limit: number) => value <= limit)('maximum'),
 	exclusiveMinimum: number((value, limit: number) => value > limit)('exclusiveMinimum'),
 	minItems: list((value, count: number) => value.length >= count)('minItems'),
+	maxProperties: (most, value, { path }) =>
+		!isRecord(value) || Object.keys(value).length <= Number(most)
+			? undefined
+			: `${path}: maxProperties ${most}`,
 	maxItems: list((value, count: number) => value.length <= count)('maxItems'),
 	uniqueItems: list(
 		(value, isUnique: boolean) =>

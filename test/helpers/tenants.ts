@@ -2,7 +2,7 @@
 import { bodyOf, type Credentials, type HttpClient, httpClient } from './http.ts';
 import type { Server } from './server.ts';
 import { openSocket, type Socket, type SocketOptions } from './socket.ts';
-import type { ApiKey, Message, Room, Tenant } from './wire.ts';
+import type { ApiKey, ManagementKey, Message, Plan, Room, Tenant } from './wire.ts';
 
 /** A server that tenants can be made on. */
 export type Operated = Pick<Server, 'url' | 'masterKey'>;
@@ -44,6 +44,24 @@ export const tenantOf = (
 	as: (user) => httpClient(server, credentialsOf(api_key, user)),
 	socket: (user, options = {}) => openSocket(server, { key: api_key, user, ...options }),
 });
+
+/** A new plan. */
+export async function createPlan(
+	server: Operated,
+	body: Record<string, unknown> = {},
+): Promise<Plan> {
+	return bodyOf(await operator(server).post<Plan>('/admin/plans', { name: 'Plan', ...body }), 201);
+}
+
+/** Management credentials of a plan, as they are sent. */
+export async function createManagementKey(
+	server: Operated,
+	plan_id: string,
+): Promise<{ key: string; secret: string }> {
+	const path = `/admin/plans/${plan_id}/management-keys`;
+	const { key, secret = '' } = bodyOf(await operator(server).post<ManagementKey>(path), 201);
+	return { key, secret };
+}
 
 /** A key of the tenant with these permissions; its secret is in `api_key`. */
 export async function createKey(

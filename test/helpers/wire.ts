@@ -11,11 +11,32 @@ export interface Tenant {
 	name: string;
 	domain: string | null;
 	status: string;
+	plan_id: string | null;
 	rate_limit: Record<string, number> | null;
 	allowed_origins: string[] | null;
 	metadata: unknown;
+	version: number;
 	created_at: string;
 	updated_at: string;
+}
+
+export interface Plan {
+	plan_id: string;
+	name: string;
+	quotas: Record<string, number | null>;
+	features: Record<string, boolean>;
+	settings: unknown;
+	version: number;
+	created_at: string;
+	updated_at: string;
+}
+
+export interface ManagementKey {
+	key: string;
+	/** Only in the answer that creates it. */
+	secret?: string;
+	plan_id: string;
+	created_at: string;
 }
 
 export interface ApiKey {

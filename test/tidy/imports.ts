@@ -30,8 +30,10 @@ const STRANGERS: readonly (readonly [string, string])[] = [
 /** Which features a feature may depend on, through their `schema.ts` and `service.ts` alone. */
 export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	connections: [],
-	keys: [],
-	tenants: ['keys'],
+	audit: [],
+	keys: ['audit'],
+	plans: ['audit'],
+	tenants: ['audit', 'keys', 'plans'],
 	members: [],
 	messages: ['members'],
 	rooms: ['members', 'messages'],

@@ -13,6 +13,9 @@ export const TENANTLESS: readonly { sql: string; why: string }[] = [
 	},
 ];
 
+/** The operator's own tables: their rows are no tenant's. */
+const OPERATORS = new Set(['tenants', 'plans', 'management_keys', 'audit']);
+
 /** What `create` prepares on a database of this schema. Nothing of it is run. */
 export function statementsOf(
 	migrations: readonly string[],
@@ -103,8 +106,7 @@ function looseTablesOf(sql: string, named: ReadonlySet<string | undefined>): str
 		([, keyword = '', table = '', alias, bracket]) => {
 			const isInsert = keyword.toLowerCase() === 'into';
 			const isFunction = bracket !== undefined && !isInsert;
-			// The table of tenants is the operator's own.
-			if (table === 'tenants' || named.has(table) || isFunction) return [];
+			if (OPERATORS.has(table) || named.has(table) || isFunction) return [];
 			return [{ isInsert, table, alias: alias ?? table }];
 		},
 	);

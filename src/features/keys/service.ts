@@ -2,7 +2,7 @@ import { createApiKey, parseApiKey } from '../../core/api-key.ts';
 import type { OperatorCaller } from '../../core/caller.ts';
 import { type Clock, parseTimestamp, toTimestamp } from '../../core/clock.ts';
 import { AppError, assert } from '../../core/errors.ts';
-import type { Ids, KeyId, TenantId, TenantNo } from '../../core/ids.ts';
+import type { Ids, KeyId, PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
 import { expandGrants } from '../../core/permissions.ts';
@@ -10,10 +10,11 @@ import type { Random } from '../../core/random.ts';
 import type { Scope } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
 import type { Writer } from '../../db/writer.ts';
+import { type AuditTx, newAct, record } from '../audit/service.ts';
 import type { createKey, listKeys, revokeKey } from './schema.ts';
 import type { KeyRow, KeysStore } from './store.ts';
 
-export interface KeysTx {
+export interface KeysTx extends AuditTx {
 	keys: Stored<KeysStore>;
 }
 
@@ -51,12 +52,12 @@ export const insertKey = (tx: KeysTx, tenant: TenantNo, { row }: NewKey) =>
 
 export interface KeysDeps {
 	writer: Writer<KeysTx>;
-	read: KeysTx;
+	read: Pick<KeysTx, 'keys'>;
 	clock: Clock;
 	ids: Ids;
 	random: Random;
-	/** @throws `NOT_FOUND` for an unknown tenant. */
-	tenantOf(tenant_id: TenantId): Promise<Scope>;
+	/** @throws `NOT_FOUND` for a tenant that does not exist for the caller. */
+	tenantOf(caller: OperatorCaller, tenant_id: TenantId): Promise<Scope & { plan: PlanNo | null }>;
 }
 
 /** The use-cases of API keys, and the look-up that authentication makes. */
@@ -69,26 +70,30 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		 * @throws `VALIDATION_ERROR` for an unknown permission, or an `expires_at` that is past.
 		 */
 		create: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			input: InputOf<typeof createKey>,
 		): Promise<OutputOf<typeof createKey>> => {
-			const scope = await tenantOf(input.tenant_id);
+			const scope = await tenantOf(caller, input.tenant_id);
 			expandGrants(input.permissions);
-			const now = clock.now();
-			const expires_at = expiryOf(input.expires_at ?? null, now);
-			const key = newKey({ ...input, expires_at }, { ids, random, now });
+			const act = newAct('keys.create', { clock, random });
+			const expires_at = expiryOf(input.expires_at ?? null, act.at);
+			const key = newKey({ ...input, expires_at }, { ids, random, now: act.at });
+			const { tenant, plan, tenant_id } = scope;
 			return writer.commit(scope, async (tx) => {
-				await insertKey(tx, scope.tenant, key);
-				return { value: { ...shown(key.row), api_key: key.api_key } };
+				await insertKey(tx, tenant, key);
+				const value = shown(key.row);
+				const target = { tenant_id, key_id: value.key_id };
+				await record(tx, caller, { ...act, tenant, plan, target, after: value });
+				return { value: { ...value, api_key: key.api_key } };
 			});
 		},
 
 		/** A page of a tenant's live keys, newest first. @throws `NOT_FOUND` for an unknown tenant. */
 		list: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			input: InputOf<typeof listKeys>,
 		): Promise<OutputOf<typeof listKeys>> => {
-			const { tenant } = await tenantOf(input.tenant_id);
+			const { tenant } = await tenantOf(caller, input.tenant_id);
 			const limit = input.limit ?? 50;
 			// '~' sorts after every id.
 			const rows = await read.keys.list(tenant, input.cursor ?? '~', limit + 1);
@@ -102,14 +107,16 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		 * @throws `NOT_FOUND` for an unknown tenant, or a key it has not (or no longer).
 		 */
 		revoke: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			{ tenant_id, key_id }: InputOf<typeof revokeKey>,
 		): Promise<OutputOf<typeof revokeKey>> => {
-			const scope = await tenantOf(tenant_id);
-			const revoked_at = clock.now();
+			const scope = await tenantOf(caller, tenant_id);
+			const act = newAct('keys.revoke', { clock, random });
+			const { tenant, plan } = scope;
 			return writer.commit(scope, async (tx) => {
-				const wasLive = await tx.keys.revoke(scope.tenant, key_id, revoked_at);
+				const wasLive = await tx.keys.revoke(tenant, key_id, act.at);
 				if (!wasLive) throw new AppError('NOT_FOUND', 'API key not found');
+				await record(tx, caller, { ...act, tenant, plan, target: { tenant_id, key_id } });
 				return {
 					value: { success: true as const },
 					effects: [{ name: 'key.revoked', tenant_id, key_id }],

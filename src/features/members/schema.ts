@@ -68,6 +68,7 @@ export const listMembers = defineOperation({
 
 export const addMembers = defineOperation({
 	name: 'members.add',
+	isRepeatable: true,
 	summary: 'Add members to a room',
 	description:
 		'Several at once, with one role. Who is a member already stays as they are. A user needs to be moderator or more and can give only roles below their own.',

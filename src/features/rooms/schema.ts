@@ -66,6 +66,7 @@ const example = { ...shared, unread_count: 1, last_read_seq: 41 };
 
 export const createRoom = defineOperation({
 	name: 'rooms.create',
+	isRepeatable: true,
 	summary: 'Create a room',
 	description:
 		'A `dm` has exactly two members and exists once per pair: a second request answers 200 with the room that is there and `"duplicate": true`. The user who creates a `group` or a `channel` becomes its owner.',

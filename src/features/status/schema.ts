@@ -66,6 +66,7 @@ export const getMetrics = defineOperation({
 	summary: 'Metrics of the server',
 	description: 'Prometheus text, or with `Accept: application/json` the figures below.',
 	actor: 'operator',
+	isMasterOnly: true,
 	input: NoInput,
 	output: Type.Object({
 		active_connections: Counter,

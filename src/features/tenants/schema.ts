@@ -6,8 +6,10 @@ import {
 	NextCursorField,
 	nullable,
 	PageCursorField,
+	PlanIdField,
 	TenantIdField,
 	TimestampField,
+	VersionField,
 } from '../../core/fields.ts';
 import type { TenantId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
@@ -52,9 +54,11 @@ const Tenant = Type.Object({
 	name: NameField,
 	domain: nullable(DomainField),
 	status: Type.Literal('active'),
+	plan_id: nullable(PlanIdField),
 	rate_limit: nullable(RateLimitField),
 	allowed_origins: nullable(Type.Array(OriginField, { maxItems: 100 })),
 	metadata: MetadataField,
+	version: VersionField,
 	created_at: TimestampField,
 	updated_at: TimestampField,
 });
@@ -66,9 +70,11 @@ const example = {
 	name: 'MyCompany',
 	domain: 'acme.com',
 	status: 'active' as const,
+	plan_id: null,
 	rate_limit: { requests_per_second: 500 },
 	allowed_origins: ['https://app.acme.com'],
 	metadata: { crm: 4711 },
+	version: 1,
 	created_at: '2026-11-21T03:45:00.123Z',
 	updated_at: '2026-11-21T03:45:00.123Z',
 };
@@ -79,9 +85,11 @@ export const createTenant = defineOperation({
 	description:
 		'The answer holds a first API key named `default` with every permission, shown this once.',
 	actor: 'operator',
+	isVersioned: true,
 	input: Type.Object(
 		{
 			name: NameField,
+			plan_id: Type.Optional(nullable(PlanIdField)),
 			domain: Type.Optional(nullable(DomainField)),
 			metadata: Type.Optional(MetadataField),
 			rate_limit: Type.Optional(nullable(RateLimitField)),
@@ -100,7 +108,7 @@ export const createTenant = defineOperation({
 		Tenant,
 		Type.Object({ api_key: Type.String({ maxLength: 48, description: 'Shown this once' }) }),
 	]),
-	errors: [],
+	errors: ['NOT_FOUND'],
 	example: {
 		input: { name: 'MyCompany', domain: 'acme.com', rate_limit: { requests_per_second: 500 } },
 		output: { ...example, api_key: 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9r' },
@@ -128,6 +136,7 @@ export const getTenant = defineOperation({
 	name: 'tenants.get',
 	summary: 'Get a tenant',
 	actor: 'operator',
+	isVersioned: true,
 	input: Type.Object({ tenant_id: TenantIdField }, { additionalProperties: false }),
 	output: Tenant,
 	errors: ['NOT_FOUND'],

@@ -3,21 +3,28 @@ import type { OperatorCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { createEpoch } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Ids, TenantId, TenantNo } from '../../core/ids.ts';
+import type { Ids, PlanId, PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { numberBefore, pageOf } from '../../core/page.ts';
 import type { Random } from '../../core/random.ts';
 import type { BucketRate } from '../../core/token-bucket.ts';
-import { CONTROL_PLANE, type Scope } from '../../db/change.ts';
+import { controlPlane, type Scope } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
 import type { Writer } from '../../db/writer.ts';
+import { newAct, record } from '../audit/service.ts';
 import { insertKey, type KeysTx, newKey } from '../keys/service.ts';
+import { type PlansTx, planIdOf, requirePlan } from '../plans/service.ts';
 import type { createTenant, getTenant, listTenants, RateLimitField } from './schema.ts';
 import type { TenantRow, TenantsStore } from './store.ts';
 
-export interface TenantsTx extends KeysTx {
+export interface TenantsTx extends KeysTx, PlansTx {
 	tenants: Stored<TenantsStore>;
+}
+
+/** A tenant in the hands of an operator. */
+export interface TenantScope extends Scope {
+	plan: PlanNo | null;
 }
 
 /** What every request of a tenant needs to know of it. */
@@ -30,7 +37,7 @@ export interface TenantProfile extends Scope {
 
 export interface TenantsDeps {
 	writer: Writer<TenantsTx>;
-	read: { tenants: Stored<TenantsStore> };
+	read: Pick<TenantsTx, 'tenants' | 'plans'>;
 	clock: Clock;
 	ids: Ids;
 	random: Random;
@@ -42,30 +49,35 @@ export interface TenantsDeps {
 export function createTenants(deps: TenantsDeps) {
 	const { writer, read, clock, ids, random, defaultRateLimit } = deps;
 
-	async function findById(tenant_id: TenantId): Promise<TenantRow> {
+	/** The tenant, as far as it exists for the caller. @throws `NOT_FOUND`. */
+	async function getRow({ plan }: OperatorCaller, tenant_id: TenantId): Promise<TenantRow> {
 		const row = await read.tenants.findById(tenant_id);
-		if (row === undefined) throw new AppError('NOT_FOUND', 'Tenant not found');
-		return row;
+		if (row !== undefined && (plan === null || plan === row.plan)) return row;
+		throw new AppError('NOT_FOUND', 'Tenant not found');
 	}
+
+	const shownWithPlan = async (row: TenantRow) => shown(row, await planIdOf(read, row.plan));
 
 	return {
 		/**
 		 * Creates a tenant with a first API key of every permission.
 		 *
 		 * @throws `VALIDATION_ERROR` for a rate limit that says both or neither of its units.
+		 * @throws `NOT_FOUND` for an unknown plan.
 		 */
 		create: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			input: InputOf<typeof createTenant>,
 		): Promise<OutputOf<typeof createTenant>> => {
 			rateOf(input.rate_limit ?? null, defaultRateLimit);
-			const now = clock.now();
+			const act = newAct('tenants.create', { clock, random });
+			const now = act.at;
 			const epoch = createEpoch(random.bytes(4));
 			const key = newKey(
 				{ name: 'default', permissions: ['full_access'], expires_at: null },
 				{ ids, random, now },
 			);
-			const row: Omit<TenantRow, 'tenant'> = {
+			const unplanned: Omit<TenantRow, 'tenant' | 'plan'> = {
 				tenant_id: ids('tenant'),
 				name: input.name,
 				domain: input.domain ?? null,
@@ -75,35 +87,56 @@ export function createTenants(deps: TenantsDeps) {
 				allowed_origins: toJsonColumn(input.allowed_origins),
 				created_at: now,
 				updated_at: now,
+				version: 1,
 			};
-			return writer.commit(CONTROL_PLANE, async (tx) => {
+			return writer.commit(controlPlane(caller), async (tx) => {
+				const { plan_id } = input;
+				const plan =
+					plan_id === undefined || plan_id === null
+						? caller.plan
+						: (await requirePlan(tx, caller, plan_id)).plan;
+				const row = { ...unplanned, plan };
 				const tenant = await tx.tenants.insert(row, epoch);
 				await insertKey(tx, tenant, key);
-				return { value: { ...shown(row), api_key: key.api_key } };
+				const value = shown(row, await planIdOf(tx, plan));
+				const target = { tenant_id: row.tenant_id };
+				await record(tx, caller, { ...act, tenant, plan, target, after: value });
+				return { value: { ...value, api_key: key.api_key } };
 			});
 		},
 
-		/** A page of all tenants, newest first. @throws `VALIDATION_ERROR` for a foreign cursor. */
+		/**
+		 * A page of the tenants that exist for the caller, newest first.
+		 *
+		 * @throws `VALIDATION_ERROR` for a foreign cursor.
+		 */
 		list: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			input: InputOf<typeof listTenants>,
 		): Promise<OutputOf<typeof listTenants>> => {
 			const limit = input.limit ?? 50;
-			const rows = await read.tenants.list(numberBefore(input.cursor), limit + 1);
+			const before = numberBefore(input.cursor);
+			const rows = await (caller.plan === null
+				? read.tenants.list(before, limit + 1)
+				: read.tenants.listOfPlan(caller.plan, before, limit + 1));
 			const { items, next_cursor } = pageOf(rows, limit, ({ tenant }) => String(tenant));
-			return { tenants: items.map(shown), next_cursor };
+			return { tenants: await Promise.all(items.map(shownWithPlan)), next_cursor };
 		},
 
 		/** @throws `NOT_FOUND` for an unknown tenant. */
 		get: async (
-			_caller: OperatorCaller,
+			caller: OperatorCaller,
 			{ tenant_id }: InputOf<typeof getTenant>,
-		): Promise<OutputOf<typeof getTenant>> => shown(await findById(tenant_id)),
+		): Promise<OutputOf<typeof getTenant>> => shownWithPlan(await getRow(caller, tenant_id)),
 
-		/** The scope to write in for an operator who names a tenant. @throws `NOT_FOUND`. */
-		scopeOf: async (tenant_id: TenantId): Promise<Scope> => {
-			const { tenant } = await findById(tenant_id);
-			return { tenant, tenant_id };
+		/**
+		 * The tenant that an operator names: to write in its scope, and to record what was done.
+		 *
+		 * @throws `NOT_FOUND` for one that does not exist for the caller.
+		 */
+		scopeOf: async (caller: OperatorCaller, tenant_id: TenantId): Promise<TenantScope> => {
+			const { tenant, plan } = await getRow(caller, tenant_id);
+			return { tenant, tenant_id, plan, ...(caller.once && { once: caller.once }) };
 		},
 
 		/** What authentication needs to know of a tenant; undefined when there is none of the number. */
@@ -146,15 +179,17 @@ function rateOf(
 	);
 }
 
-const shown = (row: Omit<TenantRow, 'tenant'>) => ({
+const shown = (row: Omit<TenantRow, 'tenant'>, plan_id: PlanId | null) => ({
 	tenant_id: row.tenant_id,
 	id: row.tenant_id,
 	name: row.name,
 	domain: row.domain,
 	status: row.status,
+	plan_id,
 	rate_limit: fromJsonColumn(row.rate_limit),
 	allowed_origins: fromJsonColumn(row.allowed_origins),
 	metadata: fromJsonColumn(row.metadata),
+	version: row.version,
 	created_at: toTimestamp(row.created_at),
 	updated_at: toTimestamp(row.updated_at),
 });

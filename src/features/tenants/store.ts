@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
-import { desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
-import type { TenantId, TenantNo } from '../../core/ids.ts';
+import type { PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { tenantHeads, tenants } from '../../db/tables.ts';
 
 export type TenantRow = typeof tenants.$inferSelect;
@@ -23,6 +23,8 @@ export function createTenantsStore(db: Database) {
 			allowed_origins: p('allowed_origins'),
 			created_at: p('created_at'),
 			updated_at: p('updated_at'),
+			plan: p('plan'),
+			version: p('version'),
 		})
 		.returning({ tenant: tenants.tenant })
 		.prepare();
@@ -49,6 +51,13 @@ export function createTenantsStore(db: Database) {
 		.orderBy(desc(tenants.tenant))
 		.limit(p('limit'))
 		.prepare();
+	const pageOfPlan = orm
+		.select()
+		.from(tenants)
+		.where(and(eq(tenants.plan, p('plan')), lt(tenants.tenant, p('before'))))
+		.orderBy(desc(tenants.tenant))
+		.limit(p('limit'))
+		.prepare();
 
 	return {
 		/** Inserts the tenant and the head of its event log. */
@@ -62,6 +71,9 @@ export function createTenantsStore(db: Database) {
 		find: (tenant: TenantNo): TenantRow | undefined => byNumber.get({ tenant }),
 		/** Tenants made before the one with this number, newest first. */
 		list: (before: number, limit: number): TenantRow[] => page.all({ before, limit }),
+		/** The same of those on a plan. */
+		listOfPlan: (plan: PlanNo, before: number, limit: number): TenantRow[] =>
+			pageOfPlan.all({ plan, before, limit }),
 	};
 }
 

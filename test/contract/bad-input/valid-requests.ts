@@ -5,7 +5,14 @@
 import type { Schema } from '../../helpers/json-schema.ts';
 import type { Declared } from '../../helpers/openapi.ts';
 import type { Server } from '../../helpers/server.ts';
-import { createGroup, createKey, createTenant, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createGroup,
+	createKey,
+	createManagementKey,
+	createPlan,
+	createTenant,
+	type TestTenant,
+} from '../../helpers/tenants.ts';
 
 /** What requests are about. */
 export interface Scene {
@@ -13,6 +20,9 @@ export interface Scene {
 	room_id: string;
 	user_id: string;
 	key_id: string;
+	plan_id: string;
+	/** Of management credentials that nobody uses. */
+	key: string;
 }
 
 export interface ValidRequest {
@@ -34,13 +44,15 @@ export async function createScene(server: Server, tenant?: TestTenant): Promise<
 	const own = tenant ?? (await createTenant(server, { name: 'Scene' }));
 	const { room_id } = await createGroup(own, 'alice', ['bob']);
 	const { key_id } = await createKey(own, ['send']);
-	return { tenant: own, room_id, user_id: 'bob', key_id };
+	const { plan_id } = await createPlan(server);
+	const { key } = await createManagementKey(server, plan_id);
+	return { tenant: own, room_id, user_id: 'bob', key_id, plan_id, key };
 }
 
 /** The valid request for this operation. */
 export function validRequest({ method, path, operation }: Declared, scene: Scene): ValidRequest {
-	const { tenant, room_id, user_id, key_id } = scene;
-	const ids: Record<string, string> = { tenant_id: tenant.tenant_id, room_id, user_id, key_id };
+	const { tenant, room_id, ...others } = scene;
+	const ids: Record<string, string> = { tenant_id: tenant.tenant_id, room_id, ...others };
 	const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
 	const content = operation.requestBody?.content['application/json'];
 	const example = content?.example as Record<string, unknown> | undefined;
@@ -52,7 +64,7 @@ export function validRequest({ method, path, operation }: Declared, scene: Scene
 		template: path,
 		params: Object.fromEntries(names.map((name) => [name, ids[name] ?? ''])),
 		headers: credentialsFor(operation, tenant),
-		body: example && ('room_id' in example ? { ...example, room_id } : { ...example }),
+		body: example && withOwnIds(example, ids),
 		fields:
 			content === undefined
 				? Object.fromEntries(query.map(({ name, schema }) => [name, schema ?? {}]))
@@ -60,6 +72,10 @@ export function validRequest({ method, path, operation }: Declared, scene: Scene
 		required: ofBody.required ?? [],
 	};
 }
+
+/** The ids of the scene in the place of the example's. */
+const withOwnIds = (example: Record<string, unknown>, ids: Record<string, string>) =>
+	Object.fromEntries(Object.entries(example).map(([name, value]) => [name, ids[name] ?? value]));
 
 interface BodySchema {
 	properties?: Record<string, Schema>;

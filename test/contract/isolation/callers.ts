@@ -3,6 +3,7 @@ import { type Credentials, headersOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
 import {
 	createKey,
+	createManagementKey,
 	createTicket,
 	createToken,
 	operator,
@@ -52,6 +53,8 @@ export async function createCallers(server: Server, { own, foreign }: Twins): Pr
 		tne: { key: lacking.get('events:read') ?? '' },
 		evt: { key: (await createKey(tenant, ['events:read'])).api_key },
 		tok: { headers: { Authorization: `Bearer ${await createToken(tenant, cast.owner)}` } },
+		man: { management: await createManagementKey(server, own.plan_id) },
+		mao: { management: await createManagementKey(server, foreign.plan_id) },
 		tic: { headers: { Authorization: `Bearer ${await createTicket(tenant, cast.owner)}` } },
 	};
 	return {

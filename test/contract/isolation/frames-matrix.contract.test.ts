@@ -35,7 +35,9 @@ beforeAll(async () => {
 	callers = await createCallers(used.server, twins);
 	const { key_id } = await createKey(twins.own.tenant, ['send']);
 	const place = await createPlace(twins);
-	subject = { twins, place, keys: { own: key_id, foreign: key_id } };
+	const keys = { own: key_id, foreign: key_id };
+	// No frame is about management credentials.
+	subject = { twins, place, keys, managementKeys: keys };
 	foreignRooms.push(place.foreign);
 	// Both tenants have backends, else nothing would be published to a topic that they share.
 	const key = twins.foreign.tenant.api_key;

@@ -22,6 +22,8 @@ export interface Subject {
 	place: Place;
 	/** An id of a live key of each tenant. */
 	keys: { own: string; foreign: string };
+	/** Management credentials of each tenant's plan, by their key. */
+	managementKeys: { own: string; foreign: string };
 }
 
 const MISSING = '0'.repeat(26);
@@ -87,10 +89,17 @@ export function frameFor(type: string, target: TargetName, subject: Subject) {
 const withRoom = (fields: Record<string, unknown>, ids: Record<string, string>) =>
 	'room_id' in fields ? { ...fields, room_id: ids.room_id } : { ...fields };
 
-function idsOf(target: TargetName, { twins, place, keys }: Subject): Record<string, string> {
+function idsOf(
+	target: TargetName,
+	{ twins, place, keys, managementKeys }: Subject,
+): Record<string, string> {
 	const { own, foreign } = twins;
 	return {
 		tenant_id: one(target, own.tenant.tenant_id, foreign.tenant.tenant_id, `tenant_${MISSING}`),
+		plan_id: one(target, own.plan_id, foreign.plan_id, `plan_${MISSING}`),
+		key:
+			{ foreign_key: managementKeys.foreign, missing_key: 'mk_0000000000' }[target as string] ??
+			managementKeys.own,
 		room_id: one(target, place.own, place.foreign, `room_${MISSING}`),
 		user_id:
 			{ foreign_user: FOREIGN_USER, missing_user: 'nobody' }[target as string] ?? TARGET_USER,

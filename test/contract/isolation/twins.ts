@@ -7,6 +7,7 @@ import { bodyOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
 import {
 	createGroup,
+	createPlan,
 	createTenant,
 	createToken,
 	sendMessage,
@@ -62,6 +63,8 @@ export const KNOWN_USER = 'uma';
 export const FOREIGN_USER = 'fred';
 
 export interface Twin {
+	/** Which that tenant alone is on. */
+	plan_id: string;
 	tenant: TestTenant;
 	cast: Cast;
 	/** A token of `KNOWN_USER`. */
@@ -83,12 +86,20 @@ export interface Place {
 
 /** The foreign tenant first: where a query forgets its tenant, the older rows come up first. */
 export async function createTwins(server: Server): Promise<Twins> {
-	const foreign = await createTenant(server, { name: 'Twin' });
-	const own = await createTenant(server, { name: 'Twin' });
+	const plans = [await createPlan(server), await createPlan(server)] as const;
+	const foreign = await createTenant(server, { name: 'Twin', plan_id: plans[0].plan_id });
+	const own = await createTenant(server, { name: 'Twin', plan_id: plans[1].plan_id });
 	bodyOf(await foreign.as().put(`/users/${FOREIGN_USER}`, { name: 'Fred' }), 200);
 	return {
-		own: { tenant: own, cast: OWN_CAST, rooms: 0, token: await introduce(own, OWN_CAST) },
+		own: {
+			plan_id: plans[1].plan_id,
+			tenant: own,
+			cast: OWN_CAST,
+			rooms: 0,
+			token: await introduce(own, OWN_CAST),
+		},
 		foreign: {
+			plan_id: plans[0].plan_id,
 			tenant: foreign,
 			cast: FOREIGN_CAST,
 			rooms: 0,

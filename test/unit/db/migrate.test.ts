@@ -189,10 +189,8 @@ describe('a database of an older version', () => {
 		const rebuild = `PRAGMA foreign_keys=OFF;--> statement-breakpoint
 			CREATE TABLE new_tenants AS SELECT * FROM tenants;--> statement-breakpoint
 			DROP TABLE tenants;--> statement-breakpoint
-			CREATE TABLE tenants (tenant integer PRIMARY KEY, tenant_id text, name text, domain text,
-				status text, metadata text, rate_limit text, allowed_origins text, created_at integer,
-				updated_at integer);--> statement-breakpoint
-			INSERT INTO tenants SELECT * FROM new_tenants;--> statement-breakpoint
+			CREATE TABLE tenants (tenant integer PRIMARY KEY, tenant_id text, name text);--> statement-breakpoint
+			INSERT INTO tenants SELECT tenant, tenant_id, name FROM new_tenants;--> statement-breakpoint
 			DROP TABLE new_tenants;`;
 		const given = { ...existing(), migrations: withOneMore(rebuild) };
 

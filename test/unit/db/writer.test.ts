@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import { encodeCursor } from '../../../src/core/cursor.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import type { KeyId } from '../../../src/core/ids.ts';
-import { CONTROL_PLANE } from '../../../src/db/change.ts';
+import { controlPlane } from '../../../src/db/change.ts';
 import { ACME, effect, event, GLOBEX, rejectionOf, useWorkbench } from './workbench.ts';
 
 const openWorkbench = useWorkbench();
@@ -288,7 +288,7 @@ describe('cursors', () => {
 	test('are not for the operator: an event without a tenant fails alone, and is a defect', async () => {
 		const { writer, note, notes, defects, told } = openWorkbench();
 		const wrong = () =>
-			writer.commit(CONTROL_PLANE, (tx) => {
+			writer.commit(controlPlane({}), (tx) => {
 				tx.insert('undone');
 				return { value: null, events: [event('x')] };
 			});

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createContainer } from '../../../src/app/container.ts';
 import { databasePath } from '../../../src/app/persistence.ts';
 import { readSettings } from '../../../src/config/settings.ts';
-import type { TenantCaller, UserCaller } from '../../../src/core/caller.ts';
+import type { OperatorCaller, TenantCaller, UserCaller } from '../../../src/core/caller.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import { roomTopic, userStream } from '../../../src/core/event.ts';
 import type { KeyId, TenantId, UserId } from '../../../src/core/ids.ts';
@@ -16,6 +16,14 @@ import { migrateDatabase } from '../../../src/db/migrate.ts';
 import type { Connection } from '../../../src/realtime/connections.ts';
 import { topicOf } from '../../../src/realtime/topics.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
+
+/** Whoever holds the master key. */
+export const OPERATOR: OperatorCaller = {
+	kind: 'operator',
+	credential: 'master',
+	plan: null,
+	request_id: 'req_test',
+};
 
 /** A frame as a socket got it, parsed. */
 export type Told = Record<string, unknown> & { type: string };
@@ -107,7 +115,7 @@ export async function openApp(env: Record<string, string> = {}) {
 	}
 
 	async function tenant(input: { name?: string } = {}): Promise<TestTenant> {
-		const made = await features.tenants.create({ kind: 'operator' }, { name: 'Acme', ...input });
+		const made = await features.tenants.create(OPERATOR, { name: 'Acme', ...input });
 		const headers = new Headers({ 'X-API-Key': made.api_key });
 		const { caller } = await authentication.tenant(headers, () => '');
 		const as = (user: string): UserCaller => ({ ...caller, user_id: user as UserId });

@@ -8,7 +8,7 @@ import { readStreams } from '../../../src/features/events/service/replay.ts';
 import { frameOf, startAt } from '../../../src/features/events/service.ts';
 import type { LogRow } from '../../../src/features/events/store.ts';
 import { declarationsOf } from '../../tidy/operations.ts';
-import { type App, codeOf, ids, openApp, type TestTenant } from './app.ts';
+import { type App, codeOf, ids, OPERATOR, openApp, type TestTenant } from './app.ts';
 
 let app: App;
 beforeAll(async () => {
@@ -236,7 +236,7 @@ describe('a wait for events', () => {
 		client.abort();
 		expect(await left).toEqual({ events: [], next_cursor: null, as_of: after });
 		const { tenant_id, key_id } = tenant;
-		await app.keys.revoke({ kind: 'operator' }, { tenant_id, key_id });
+		await app.keys.revoke(OPERATOR, { tenant_id, key_id });
 
 		expect(await revoked).toBe('AUTHENTICATION_ERROR');
 	});

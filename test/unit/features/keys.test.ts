@@ -1,9 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type App, codeOf, openApp, type TestTenant } from './app.ts';
-
-const OPERATOR = { kind: 'operator' } as const;
+import { type App, codeOf, OPERATOR, openApp, type TestTenant } from './app.ts';
 
 let app: App;
 beforeAll(async () => {

@@ -4,9 +4,8 @@ import { dirname, join } from 'node:path';
 import type { UserCaller } from '../../../src/core/caller.ts';
 import type { UserId } from '../../../src/core/ids.ts';
 import { USER_PERMISSIONS } from '../../../src/core/permissions.ts';
-import { type App, codeOf, openApp, type TestTenant } from './app.ts';
+import { type App, codeOf, OPERATOR, openApp, type TestTenant } from './app.ts';
 
-const OPERATOR = { kind: 'operator' } as const;
 const ann = 'ann' as UserId;
 const bob = 'bob' as UserId;
 

@@ -345,7 +345,11 @@ describe('describeRoute', () => {
 			{ Bearer: [], UserId: [] },
 			{ UserToken: [] },
 		]);
-		expect(SWEEP?.security).toEqual([{ MasterKey: [] }, { Bearer: [] }]);
+		expect(SWEEP?.security).toEqual([
+			{ MasterKey: [] },
+			{ Bearer: [] },
+			{ ManagementKey: [], ManagementSecret: [] },
+		]);
 		expect(SWEEP).not.toHaveProperty('x-permission');
 		expect(LIVE?.security).toEqual([]);
 	});

@@ -1,0 +1,105 @@
+/**
+ * `Idempotency-Key`: a request that comes again is answered what it was answered first, for a day.
+ *
+ * The answer is stored in the transaction of what the request did, so there is no moment in which one
+ * is done without the other. It is sealed under the key, of which only a hash is stored, for it may
+ * hold a secret that is shown once. Refusals are not stored: they changed nothing, and may be tried again.
+ *
+ * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+ */
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { sha256 } from '../core/api-key.ts';
+import type { Caller } from '../core/caller.ts';
+import { AppError, assert } from '../core/errors.ts';
+import type { TenantNo } from '../core/ids.ts';
+import type { Once, StoredAnswer } from '../core/once.ts';
+import type { Random } from '../core/random.ts';
+import { CONTROL_PLANE } from '../db/change.ts';
+
+const HEADER = 'Idempotency-Key';
+/** Printable ASCII: a repeated header arrives as a list, which is a key like any other. */
+const KEY = /^[\x20-\x7e]{1,255}$/;
+const CIPHER = 'aes-256-gcm';
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** A request that is to take effect once, and how what it was answered is read again. */
+export interface Repeatable {
+	once: Once;
+	/** @throws `CONFLICT` when the key came with another request. */
+	open(stored: StoredAnswer): unknown;
+}
+
+/**
+ * What the `Idempotency-Key` of a request amounts to; undefined without one.
+ *
+ * @throws `VALIDATION_ERROR` for one that is empty, too long or no plain text.
+ */
+export function repeatableOf(
+	headers: Headers,
+	request: { caller: Caller; operation: string; input: unknown },
+	random: Pick<Random, 'bytes'>,
+): Repeatable | undefined {
+	const key = headers.get(HEADER);
+	if (key === null) return undefined;
+	if (!KEY.test(key)) {
+		throw new AppError('VALIDATION_ERROR', 'Must be 1 to 255 printable ASCII characters', {
+			field: HEADER,
+		});
+	}
+	const { tenant, whose } = ownerOf(request.caller);
+	const request_hash = sha256(JSON.stringify([request.operation, sorted(request.input)]));
+	const secret = () => new Uint8Array(hkdfSync('sha256', key, whose, 'stored answer', 32));
+	return {
+		once: {
+			tenant,
+			key_hash: sha256(JSON.stringify([whose, key])),
+			request_hash,
+			seal: (answer) => seal(secret(), random.bytes(IV_BYTES), JSON.stringify(answer)),
+		},
+		open(stored) {
+			if (Buffer.compare(stored.request_hash, request_hash) !== 0) {
+				throw new AppError('CONFLICT', 'This Idempotency-Key came with another request', {
+					field: HEADER,
+				});
+			}
+			return JSON.parse(unseal(secret(), stored.answer));
+		},
+	};
+}
+
+/** Whose keys they are: two who choose the same one must not meet. */
+function ownerOf(caller: Caller): { tenant: TenantNo; whose: string } {
+	assert(caller.kind !== 'visitor', 'a visitor changes nothing');
+	if (caller.kind === 'operator') {
+		return {
+			tenant: CONTROL_PLANE,
+			whose: caller.plan === null ? 'master' : `plan/${caller.plan}`,
+		};
+	}
+	const { tenant, user_id } = caller;
+	return { tenant, whose: user_id === null ? `${tenant}` : `${tenant}/${user_id}` };
+}
+
+/** The same value with the keys of its objects in order: a client may write them in any. */
+function sorted(value: unknown): unknown {
+	if (Array.isArray(value)) return value.map(sorted);
+	if (typeof value !== 'object' || value === null) return value;
+	return Object.entries(value)
+		.sort(([one], [other]) => (one < other ? -1 : 1))
+		.map(([name, each]) => [name, sorted(each)]);
+}
+
+function seal(secret: Uint8Array, iv: Uint8Array, text: string): Uint8Array {
+	const cipher = createCipheriv(CIPHER, secret, iv);
+	const sealed = [cipher.update(text, 'utf8'), cipher.final()];
+	return Buffer.concat([iv, cipher.getAuthTag(), ...sealed]);
+}
+
+function unseal(secret: Uint8Array, sealed: Uint8Array): string {
+	const iv = sealed.subarray(0, IV_BYTES);
+	const decipher = createDecipheriv(CIPHER, secret, iv);
+	decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+	const text = [decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()];
+	return Buffer.concat(text).toString('utf8');
+}
