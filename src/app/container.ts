@@ -23,7 +23,7 @@ import { createTenants } from '../features/tenants/service.ts';
 import { createTyping } from '../features/typing/service.ts';
 import { createSweeper } from '../features/typing/worker.ts';
 import { createUsers } from '../features/users/service.ts';
-import { createAuthentication } from '../http/authentication.ts';
+import { type AuthenticationDeps, createAuthentication } from '../http/authentication.ts';
 import { createConnections } from '../realtime/connections.ts';
 import { createHub } from '../realtime/hub.ts';
 import { createPacer } from '../realtime/pacer.ts';
@@ -53,6 +53,41 @@ export function createContainer(options: ContainerOptions) {
 	const { settings, clock, random, log, version } = options;
 	const ids = createIds();
 	const generations = createGenerations();
+	const realtime = createRealtime(clock);
+	const metrics = createMetrics({ ...realtime, clock, version });
+	const persistence = createPersistence({
+		...{ settings, clock, random, log, generations },
+		...realtime,
+		countMessage: metrics.countMessage,
+		onFatal: options.onFatal,
+	});
+	metrics.watch(persistence.writer, persistence.disk);
+	const bounds: Bounds = {
+		contentBytesMax: settings.MAX_CONTENT_BYTES,
+		metadataBytesMax: settings.MAX_METADATA_BYTES,
+	};
+	const parts: Parts = { ...options, ...persistence, ...realtime, ids, generations, bounds };
+	const features = {
+		...createControlPlane(parts),
+		...createRoomFeatures(parts),
+		...createUserFeatures(parts),
+		...createServerFeatures(parts),
+	};
+	return {
+		...{ settings, version, clock, random, log, ids, bounds, generations, metrics, features },
+		...realtime,
+		...persistence,
+		authentication: createCredentials(parts, features),
+		authorizer: createAuthorizer(createRateLimiter(clock)),
+		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
+		sweeper: createSweeper(features.typing),
+	};
+}
+
+export type Container = ReturnType<typeof createContainer>;
+
+/** Who is connected, who waits, and the ways to tell them. */
+function createRealtime(clock: Clock) {
 	const connections = createConnections();
 	const hub = createHub(connections);
 	/** Tells who listens now. */
@@ -65,96 +100,64 @@ export function createContainer(options: ContainerOptions) {
 		perTenantMax: WAITERS_PER_TENANT_MAX,
 		perServerMax: WAITERS_MAX,
 	});
-	const metrics = createMetrics({ connections, hub, clock, version });
-	const { countMessage } = metrics;
-	const persistence = createPersistence({
-		settings,
-		clock,
-		random,
-		log,
-		generations,
-		...{ hub, pacer, waiters },
-		countMessage,
-		onFatal: options.onFatal,
+	return { connections, hub, tell, pacer, waiters };
+}
+
+/** What the features are made of; each takes what it declares. */
+interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createRealtime> {
+	ids: Ids;
+	generations: Generations;
+	bounds: Bounds;
+}
+
+/** What the operator does. */
+function createControlPlane(parts: Parts) {
+	const tenants = createTenants({
+		...parts,
+		defaultRateLimit: parts.settings.DEFAULT_RATE_LIMIT,
 	});
-	metrics.watch(persistence.writer, persistence.disk);
-	const bounds: Bounds = {
-		contentBytesMax: settings.MAX_CONTENT_BYTES,
-		metadataBytesMax: settings.MAX_METADATA_BYTES,
-	};
-	const events = createEvents({
-		read: persistence.read,
-		waiters,
-		isGood: ({ stamp, expires_at }) =>
-			generations.isCurrent(stamp) && (expires_at === null || clock.now() < expires_at),
-	});
-	const typing = createTyping({
-		read: persistence.read,
-		clock,
-		tell,
-		liveReceiptsMax: settings.LIVE_RECEIPTS_MAX,
-	});
-	const features = {
-		...createFeatures(options, persistence, ids, bounds, generations),
-		events,
-		typing,
-	};
-	const retentionMs = settings.EVENT_RETENTION;
-	const pruner = createPruner({ ...persistence, clock, log, retentionMs });
-	const sweeper = createSweeper(typing);
-	const perMinute = settings.AUTH_FAILURES_PER_MINUTE;
-	const authentication = createAuthentication({
-		keys: features.keys,
-		users: features.users,
-		tenants: features.tenants,
-		managementKeys: features.managementKeys,
-		generations,
-		clock,
-		log,
-		masterKey: options.masterKey,
-		failures: createRateLimiter(clock),
-		failureRate: perMinute === 0 ? null : { per_second: perMinute / 60, burst: perMinute },
-	});
-	const authorizer = createAuthorizer(createRateLimiter(clock));
 	return {
-		...{ settings, version, clock, random, log, ids, bounds },
-		...{ connections, hub, generations, authentication, authorizer, metrics },
-		...{ features, pruner, sweeper, pacer },
-		...persistence,
+		tenants,
+		plans: createPlans(parts),
+		managementKeys: createManagementKeys(parts),
+		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),
 	};
 }
 
-export type Container = ReturnType<typeof createContainer>;
-
-/** Every feature's use-cases, each given what it declares and nothing more. */
-function createFeatures(
-	{ settings, clock, random, version, isDraining }: ContainerOptions,
-	{ writer, disk, read, headOf }: Persistence,
-	ids: Ids,
-	bounds: Bounds,
-	generations: Generations,
-) {
+/** What happens in rooms. */
+function createRoomFeatures(parts: Parts) {
+	const { settings } = parts;
 	const limits = {
 		roomMembersMax: settings.MAX_ROOM_MEMBERS,
 		userRoomsMax: settings.MAX_ROOMS_PER_USER,
 	};
-	const defaultRateLimit = settings.DEFAULT_RATE_LIMIT;
-	const tenants = createTenants({ writer, read, clock, ids, random, defaultRateLimit });
-	const rooms = createRooms({ writer, read, clock, ids, bounds, limits, headOf });
-	const plans = { writer, read, clock, ids, random, bounds };
+	const liveReceiptsMax = settings.LIVE_RECEIPTS_MAX;
+	const rooms = createRooms({ ...parts, limits });
 	return {
-		tenants,
-		plans: createPlans(plans),
-		managementKeys: createManagementKeys(plans),
-		keys: createKeys({ writer, read, clock, ids, random, tenantOf: tenants.scopeOf }),
-		users: createUsers({
-			...{ writer, read, clock, random, bounds },
-			revocations: () => generations.bumps,
-		}),
 		rooms,
-		members: createMembers({ writer, read, clock, limits, closeRoom: rooms.close }),
-		messages: createMessages({ writer, read, clock, ids, headOf }),
-		receipts: createReceipts({ writer, liveReceiptsMax: settings.LIVE_RECEIPTS_MAX }),
+		members: createMembers({ ...parts, limits, closeRoom: rooms.close }),
+		messages: createMessages(parts),
+		receipts: createReceipts({ ...parts, liveReceiptsMax }),
+		typing: createTyping({ ...parts, liveReceiptsMax }),
+	};
+}
+
+/** What is about users, and what a tenant's backend follows. */
+function createUserFeatures(parts: Parts) {
+	const { clock, generations } = parts;
+	return {
+		users: createUsers({ ...parts, revocations: () => generations.bumps }),
+		events: createEvents({
+			...parts,
+			isGood: ({ stamp, expires_at }) =>
+				generations.isCurrent(stamp) && (expires_at === null || clock.now() < expires_at),
+		}),
+	};
+}
+
+/** What is about the server and its sockets. */
+function createServerFeatures({ settings, clock, version, writer, disk, isDraining }: Parts) {
+	return {
 		connections: createConnectionOperations({ subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS }),
 		status: createStatus({
 			clock,
@@ -165,4 +168,18 @@ function createFeatures(
 			isDraining,
 		}),
 	};
+}
+
+/** Recognises who asks. */
+function createCredentials(
+	{ settings, clock, log, generations, masterKey }: Parts,
+	features: Pick<AuthenticationDeps, 'keys' | 'users' | 'tenants' | 'managementKeys'>,
+) {
+	const perMinute = settings.AUTH_FAILURES_PER_MINUTE;
+	return createAuthentication({
+		...features,
+		...{ generations, clock, log, masterKey },
+		failures: createRateLimiter(clock),
+		failureRate: perMinute === 0 ? null : { per_second: perMinute / 60, burst: perMinute },
+	});
 }
