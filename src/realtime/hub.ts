@@ -48,13 +48,24 @@ export interface HubCounters {
 /** Closed with a code while that still fits; the hard limit of 1 MiB is Bun's to enforce. */
 export const BACKLOG_BYTES_MAX = 256 * 1024;
 
+/**
+ * What all that lag may have waiting together, or each of many would hold up what one may. It is a
+ * bound on the moment in which they are closed: what they had is Bun's until they have taken it.
+ */
+const BACKLOG_TOTAL_MAX = 32 * 1024 * 1024;
+/** A share of that is never smaller: above what a replay leaves waiting when it goes live. */
+const BACKLOG_SHARE_MIN = 96 * 1024;
+
 const USER_TOPIC = userStream('' as UserId).topic;
 
 /** The user whose stream it is; undefined for any other stream. */
 const userOf = ({ topic }: Stream): UserId | undefined =>
 	topic.startsWith(USER_TOPIC) ? (topic.slice(USER_TOPIC.length) as UserId) : undefined;
 
-export function createHub(connections: Connections): Hub {
+export function createHub(
+	connections: Connections,
+	{ backlogTotalMax = BACKLOG_TOTAL_MAX }: { backlogTotalMax?: number } = {},
+): Hub {
 	const heads = new Map<TenantId, number>();
 	const counters: HubCounters = { deliveries: 0, drops: 0, slow_consumers: 0 };
 	const lagging = new Set<TenantId>();
@@ -74,14 +85,21 @@ export function createHub(connections: Connections): Hub {
 	}
 
 	function closeLaggards(): void {
+		// Not who is replayed to: that pauses by itself.
+		const behind: { connection: Connection; bytes: number }[] = [];
 		for (const tenant_id of lagging) {
 			for (const connection of connections.ofTenant(tenant_id)) {
-				if (connection.bufferedBytes() <= BACKLOG_BYTES_MAX) continue;
-				counters.slow_consumers++;
-				connection.close(CLOSE.slow_consumer, 'slow_consumer');
+				const bytes = connection.bufferedBytes();
+				if (bytes > BACKLOG_SHARE_MIN && connection.isLive) behind.push({ connection, bytes });
 			}
 		}
 		lagging.clear();
+		const share = Math.max(BACKLOG_SHARE_MIN, backlogTotalMax / behind.length);
+		for (const { connection, bytes } of behind) {
+			if (bytes <= Math.min(BACKLOG_BYTES_MAX, share)) continue;
+			counters.slow_consumers++;
+			connection.close(CLOSE.slow_consumer, 'slow_consumer');
+		}
 	}
 
 	function publishNative(tenant_id: TenantId, topic: string, frame: string): void {

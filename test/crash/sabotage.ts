@@ -77,6 +77,29 @@ export const RESUMES_BEYOND_REMOVAL: readonly Patch[] = [
 	},
 ];
 
+/** Keeps every socket open, whatever waits for it; beyond its limit the runtime drops frames. */
+export const KEEPS_SLOW_READERS: readonly Patch[] = [
+	{
+		file: 'src/ws/gateway.ts',
+		before: 'closeOnBackpressureLimit: true,',
+		after: 'closeOnBackpressureLimit: false,',
+	},
+	{
+		file: 'src/realtime/hub.ts',
+		before: 'if (lagging.size === 0) setImmediate(closeLaggards);',
+		after: '',
+	},
+];
+
+/** Keeps 32 KiB for every socket. */
+export const KEEPS_MUCH_PER_SOCKET: readonly Patch[] = [
+	{
+		file: 'src/ws/gateway.ts',
+		before: 'socket.attach(ws);',
+		after: 'socket.attach(ws); Object.assign(socket, { kept: Buffer.alloc(32 * 1024, 1) });',
+	},
+];
+
 /**
  * Copies the sources to a folder below `parent` and puts a defect into them. Returns how to run them.
  *

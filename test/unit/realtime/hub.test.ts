@@ -40,9 +40,9 @@ function greet(socket: Socket, frame: string): void {
 }
 
 /** A hub over Bun's own topics and sockets, as the server has it, and nothing around it. */
-function setUp({ isGreeting = true } = {}) {
+function setUp({ isGreeting = true, backlogTotalMax = 2 ** 30 } = {}) {
 	const connections = createConnections();
-	const hub = createHub(connections);
+	const hub = createHub(connections, { backlogTotalMax });
 	const closed = new Map<Socket, number>();
 	let made = 0;
 	const server: Server<Socket> = Bun.serve<Socket>({
@@ -281,6 +281,29 @@ describe('the hub', () => {
 		expect(closed.get(revoked.socket)).toBe(CLOSE.credential_revoked);
 		expect([...connections.all()]).toEqual([kept.socket]);
 	});
+
+	for (const [howMany, backlogTotalMax, from, to] of [
+		['few', 2 ** 30, 200, 320],
+		['too many', 1, 64, 140],
+	] as const) {
+		test(`gives a laggard among ${howMany} at least ${from} KiB, and not ${to}`, async () => {
+			const { hub, server, closed, connections } = setUp({ backlogTotalMax });
+			const stuck = await joinWithoutReading(server);
+			const laggard = await eventually(() => [...connections.ofUser(tenant, alice)][0]);
+			hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
+
+			let waiting = 0;
+			for (let sent = 1; !closed.has(laggard as Socket) && sent < 5_000; sent++) {
+				hub.publish(tenant, sent, room, 'x'.repeat(8 * 1024));
+				waiting = Math.max(waiting, laggard.bufferedBytes());
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+
+			stuck.destroy();
+			expect(closed.get(laggard as Socket)).toBe(CLOSE.slow_consumer);
+			expect(waiting / 1024).toBeWithin(from, to);
+		});
+	}
 
 	for (const [whose, streamOf] of Object.entries({
 		'a room': () => [room],
