@@ -86,6 +86,56 @@ describe('connections', () => {
 	}
 });
 
+describe('limits that nobody set', () => {
+	const used = useServer({ DEFAULT_RATE_LIMIT: '0', WS_FRAMES_PER_SECOND: '0' });
+
+	test('are ten sockets of a user and 200 topics of a socket; one more is refused', async () => {
+		const tenant = await createTenant(used.server);
+		const socket = await tenant.socket('alice');
+		const others = await Promise.all(Array.from({ length: 9 }, () => tenant.socket('alice')));
+		const subscribe = (topic: string) => socket.request({ type: 'subscribe', topic });
+
+		await expect(tenant.socket('alice')).rejects.toThrow('closed before "connected": 4504');
+		for (let count = 1; count <= 200; count++) {
+			expect((await subscribe(`topic-${count}`)).type).toBe('reply');
+		}
+		const beyond = await subscribe('one-more');
+
+		expect(beyond).toMatchObject({ type: 'error', code: 'CONFLICT', retryable: false });
+		expect(socket.connected.limits).toMatchObject({ subscriptions: 200 });
+		for (const each of [socket, ...others]) await each.settle();
+		await Promise.all([socket, ...others].map((each) => each.close()));
+	});
+});
+
+describe('limits that are switched off', () => {
+	const used = useServer({
+		DEFAULT_RATE_LIMIT: '0',
+		WS_MAX_CONNECTIONS_PER_USER: '0',
+		WS_MAX_CONNECTIONS_PER_TENANT: '0',
+		WS_MAX_CONNECTIONS: '0',
+		WS_FRAMES_PER_SECOND: '0',
+		WS_MAX_SUBSCRIPTIONS: '0',
+	});
+
+	test('let sockets, frames and topics be as many as they are', async () => {
+		const tenant = await createTenant(used.server);
+		const open = await Promise.all(Array.from({ length: 40 }, () => tenant.socket('alice')));
+		const [socket] = open;
+
+		for (let count = 0; count < 1000; count++) socket?.send({ type: 'ping' });
+		for (let count = 0; count < 300; count++) {
+			const answer = await socket?.request({ type: 'subscribe', topic: `topic-${count}` });
+			expect(answer?.type).toBe('reply');
+		}
+		await eventually(() => (socket?.all('pong').length ?? 0) >= 1000);
+
+		expect(socket?.connected.limits).toMatchObject({ frames_per_second: 0, subscriptions: 0 });
+		expect(socket?.all('error')).toEqual([]);
+		await Promise.all(open.map((each) => each.close()));
+	}, 30_000);
+});
+
 describe('the Origin of a browser', () => {
 	const used = useServer({ ALLOWED_ORIGINS: 'https://server.example,http://localhost:3000' });
 

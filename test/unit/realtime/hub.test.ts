@@ -14,7 +14,7 @@ import type {
 } from '../../../src/core/ids.ts';
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import { createConnections } from '../../../src/realtime/connections.ts';
-import { createHub } from '../../../src/realtime/hub.ts';
+import { BACKLOG_BYTES_MAX, createHub } from '../../../src/realtime/hub.ts';
 import { BACKENDS, topicOf } from '../../../src/realtime/topics.ts';
 import { Socket } from '../../../src/ws/socket.ts';
 import { eventually, within } from '../../helpers/wait.ts';
@@ -304,6 +304,21 @@ describe('the hub', () => {
 			expect(waiting / 1024).toBeWithin(from, to);
 		});
 	}
+
+	test('closes what is more than the limit behind, and not what is just as much', async () => {
+		const { hub, connections, join } = setUp();
+		const [kept, closed] = [await join(alice), await join(bob)];
+		kept.socket.bufferedBytes = () => BACKLOG_BYTES_MAX;
+		closed.socket.bufferedBytes = () => BACKLOG_BYTES_MAX + 1;
+		hub.attach({ subscriberCount: () => 2, publish: () => -1 });
+
+		hub.publish(tenant, 1, room, 'lags');
+
+		await eventually(() => connections.size === 1);
+		expect([...connections.all()]).toEqual([kept.socket]);
+		expect(kept.socket.isOpen).toBe(true);
+		expect(hub.counters).toMatchObject({ slow_consumers: 1, drops: 0 });
+	});
 
 	for (const [whose, streamOf] of Object.entries({
 		'a room': () => [room],
