@@ -3,7 +3,7 @@ import { createAuthorizer } from '../core/authorize.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LiveFrame } from '../core/event.ts';
 import { createGenerations, type Generations } from '../core/generations.ts';
-import { createIds, type Ids, type TenantId } from '../core/ids.ts';
+import { createIds, type Ids, type TenantId, type UserId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
@@ -16,6 +16,9 @@ import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
 import { createManagementKeys } from '../features/plans/service/management-keys.ts';
 import { createPlans } from '../features/plans/service.ts';
+import { createLastSeen } from '../features/presence/service/last-seen.ts';
+import { createPresence } from '../features/presence/service.ts';
+import { createPresenceWorker } from '../features/presence/worker.ts';
 import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
@@ -27,6 +30,7 @@ import { type AuthenticationDeps, createAuthentication } from '../http/authentic
 import { createConnections } from '../realtime/connections.ts';
 import { createHub } from '../realtime/hub.ts';
 import { createPacer } from '../realtime/pacer.ts';
+import { createPresenceRegistry } from '../realtime/presence.ts';
 import { createWaiters } from '../realtime/waiters.ts';
 import { createMetrics } from './metrics.ts';
 import { createPersistence, type Persistence } from './persistence.ts';
@@ -67,7 +71,9 @@ export function createContainer(options: ContainerOptions) {
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
 	};
 	const parts: Parts = { ...options, ...persistence, ...realtime, ids, generations, bounds };
+	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const features = {
+		presence,
 		...createControlPlane(parts),
 		...createRoomFeatures(parts),
 		...createUserFeatures(parts),
@@ -77,6 +83,7 @@ export function createContainer(options: ContainerOptions) {
 		...{ settings, version, clock, random, log, ids, bounds, generations, metrics, features },
 		...realtime,
 		...persistence,
+		...presenceParts,
 		authentication: createCredentials(parts, features),
 		authorizer: createAuthorizer(createRateLimiter(clock)),
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
@@ -140,6 +147,25 @@ function createRoomFeatures(parts: Parts) {
 		receipts: createReceipts({ ...parts, liveReceiptsMax }),
 		typing: createTyping({ ...parts, liveReceiptsMax }),
 	};
+}
+
+/** Who is online: noted as sockets come and go, told and written in the background. */
+function createPresenceParts(parts: Parts) {
+	const { settings, clock, connections } = parts;
+	const isConnected = (tenant_id: TenantId, user_id: UserId) =>
+		connections.countOfUser(tenant_id, user_id) > 0;
+	const hasConnections = (tenant_id: TenantId) => connections.countOfTenant(tenant_id) > 0;
+	const lastSeen = createLastSeen({ ...parts, isConnected, hasConnections });
+	const presenceRegistry = createPresenceRegistry({ clock, isConnected, onMove: lastSeen.note });
+	const presence = createPresence({
+		...parts,
+		...{ registry: presenceRegistry, lastSeen },
+		liveReceiptsMax: settings.LIVE_RECEIPTS_MAX,
+	});
+	const { came, went } = presenceRegistry;
+	connections.watch({ came, went, removed: presence.forget });
+	const presenceWorker = createPresenceWorker({ ...parts, presence, lastSeen });
+	return { presence, presenceRegistry, lastSeen, presenceWorker };
 }
 
 /** What is about users, and what a tenant's backend follows. */

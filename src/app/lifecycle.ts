@@ -27,7 +27,7 @@ async function waitUntil(
  */
 export async function stopServer(
 	{ server, metricsServer, gateway }: RunningServer,
-	{ settings, connections, writer, clock, close }: Container,
+	{ settings, connections, writer, clock, close, presenceWorker }: Container,
 	log: Log,
 ): Promise<void> {
 	const deadlineMs = clock.monotonic() + settings.SHUTDOWN_DRAIN_TIMEOUT;
@@ -43,6 +43,7 @@ export async function stopServer(
 	const isQuiet = () => server.pendingRequests === 0 && connections.size === 0;
 	const isInTime = await waitUntil(isQuiet, deadlineMs, clock.monotonic);
 	if (!isInTime) log.warn({ requests: server.pendingRequests }, 'Deadline: cutting what is left');
+	await presenceWorker.end();
 	await writer.drain();
 	await server.stop(true);
 	await metricsServer?.stop(true);

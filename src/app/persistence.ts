@@ -24,6 +24,7 @@ import { createMembersStore } from '../features/members/store.ts';
 import { messageCreated } from '../features/messages/schema.ts';
 import { createMessagesStore } from '../features/messages/store.ts';
 import { createPlansStore } from '../features/plans/store.ts';
+import { createPresenceStore } from '../features/presence/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
 import { createUsersStore } from '../features/users/store.ts';
@@ -45,6 +46,7 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	rooms: createRoomsStore(db),
 	events: createEventsStore(db),
 	users: createUsersStore(db),
+	presences: createPresenceStore(db),
 });
 
 export interface PersistenceDeps {

@@ -107,6 +107,7 @@ export function startServer(container: Container): RunningServer {
 	hub.attach(server);
 	container.pruner.start();
 	container.sweeper.start();
+	container.presenceWorker.start();
 	return {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
@@ -117,7 +118,7 @@ export function startServer(container: Container): RunningServer {
 
 /** A drain answers whoever waits for events, for a stop waits for every request, and ends what runs by itself. */
 function withBackground(
-	{ features, pruner, sweeper, pacer }: Container,
+	{ features, pruner, sweeper, pacer, presenceWorker }: Container,
 	gateway: Gateway,
 ): Gateway {
 	return {
@@ -126,6 +127,7 @@ function withBackground(
 			pruner.stop();
 			sweeper.stop();
 			pacer.close();
+			presenceWorker.stop();
 			features.events.endWaiting();
 			return gateway.drain(answered);
 		},

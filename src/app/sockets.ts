@@ -4,6 +4,7 @@ import { loggedBy } from '../features/events/service/logged.ts';
 import { missedBy } from '../features/events/service/missed.ts';
 import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
+import { presenceFrames } from '../features/presence/frames.ts';
 import { receiptFrames } from '../features/receipts/frames.ts';
 import { roomFrames } from '../features/rooms/frames.ts';
 import { typingFrames } from '../features/typing/frames.ts';
@@ -46,6 +47,7 @@ export function createSockets(
 			...messageFrames(features.messages),
 			...receiptFrames(features.receipts),
 			...typingFrames(features.typing),
+			...presenceFrames(features.presence),
 		],
 	});
 	return createGateway({

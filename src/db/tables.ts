@@ -321,6 +321,28 @@ export const users = sqliteTable(
 	],
 );
 
+/** When users were last seen. A user who never opened a socket has no row. */
+export const presences = sqliteTable(
+	'presences',
+	{
+		tenant: tenantNo(),
+		user_id: userId(),
+		last_seen_at: integer().notNull(),
+		/** 1: had a socket when this was written; after a kill, seen at `alive_at` of its tenant. */
+		is_online: integer().notNull(),
+	},
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.user_id] }),
+		index('presences_online').on(table.tenant, table.user_id).where(sql`is_online = 1`),
+	],
+);
+
+/** When the server last wrote down that it runs, for tenants with somebody online. */
+export const presenceHeads = sqliteTable('presence_heads', {
+	tenant: integer().$type<TenantNo>().primaryKey(),
+	alive_at: integer().notNull(),
+});
+
 /** Live tokens only: a revoked one has no row. */
 export const userTokens = sqliteTable(
 	'user_tokens',

@@ -1,8 +1,9 @@
-import type { KeyId, TenantId, UserId } from '../core/ids.ts';
+import type { KeyId, TenantId, TenantNo, UserId } from '../core/ids.ts';
 
 /** A socket, as the hub and the registry see it. */
 export interface Connection {
 	readonly connection_id: string;
+	readonly tenant: TenantNo;
 	readonly tenant_id: TenantId;
 	/** Null for a backend socket: the tenant's own, which follows all of it. */
 	readonly user_id: UserId | null;
@@ -24,6 +25,22 @@ export interface Connection {
 	countBadFrame(): void;
 }
 
+/** A socket of a user, not of a backend. */
+export type UserConnection = Connection & { readonly user_id: UserId };
+
+const isOfUser = (connection: Connection): connection is UserConnection =>
+	connection.user_id !== null;
+
+/** Told at once of what becomes of users and sockets. Must not wait, and must be quick. */
+export interface ConnectionsWatch {
+	/** A user's first socket was added. */
+	came(first: UserConnection): void;
+	/** A user's last socket was removed. */
+	went(last: UserConnection): void;
+	/** A socket was removed, the last one or not. */
+	removed(connection: Connection): void;
+}
+
 /** The open sockets of this process. Whoever walks over them may remove them. */
 export interface Connections {
 	/** Idempotent. */
@@ -38,6 +55,8 @@ export interface Connections {
 	countOfTenant(tenant_id: TenantId): number;
 	countOfUser(tenant_id: TenantId, user_id: UserId | null): number;
 	all(): Iterable<Connection>;
+	/** One watches, from before the first socket. */
+	watch(watch: ConnectionsWatch): void;
 	readonly size: number;
 }
 
@@ -62,6 +81,7 @@ function* socketsOf(tenant: Tenant | undefined): Iterable<Connection> {
 export function createConnections(): Connections {
 	const tenants = new Map<TenantId, Tenant>();
 	let size = 0;
+	let watching: ConnectionsWatch | undefined;
 
 	function tenantOf(tenant_id: TenantId): Tenant {
 		const known = tenants.get(tenant_id);
@@ -87,6 +107,7 @@ export function createConnections(): Connections {
 			else sockets.add(connection);
 			tenant.count++;
 			size++;
+			if (sockets === undefined && isOfUser(connection)) watching?.came(connection);
 		},
 		remove(connection) {
 			const { tenant_id, user_id } = connection;
@@ -102,6 +123,8 @@ export function createConnections(): Connections {
 			}
 			if (--tenant.count === 0) tenants.delete(tenant_id);
 			size--;
+			if (!tenant.users.has(user_id) && isOfUser(connection)) watching?.went(connection);
+			watching?.removed(connection);
 		},
 		ofTenant: (tenant_id) => socketsOf(tenants.get(tenant_id)),
 		ofUser: (tenant_id, user_id) => listOf(ofUser(tenant_id, user_id)),
@@ -118,6 +141,9 @@ export function createConnections(): Connections {
 		},
 		*all() {
 			for (const tenant of tenants.values()) yield* socketsOf(tenant);
+		},
+		watch(watch) {
+			watching = watch;
 		},
 		get size() {
 			return size;

@@ -28,6 +28,8 @@ export interface Hub {
 	publish(tenant_id: TenantId, cursor: number | null, stream: Stream, frame: string): void;
 	/** Sends a stored event's frame to the tenant's backend sockets: once, whatever its streams. */
 	tellBackends(tenant_id: TenantId, frame: string): void;
+	/** Sends a live frame to one socket, if events are for it. */
+	tell(connection: Connection, frame: string): void;
 	/** The cursor of the tenant's last published event, or undefined before the first since the start. */
 	headOf(tenant_id: TenantId): number | undefined;
 	/** What a commit means for sockets. */
@@ -115,11 +117,13 @@ export function createHub(
 	 * Bun lets out what it holds for a socket before a send to it, so the order stays that of the calls.
 	 */
 	function sendToUser(tenant_id: TenantId, user_id: UserId, frame: string): void {
-		for (const connection of connections.ofUser(tenant_id, user_id)) {
-			if (!connection.isLive) continue;
-			counters.deliveries++;
-			noteLag(tenant_id, connection.send(frame));
-		}
+		for (const connection of connections.ofUser(tenant_id, user_id)) tell(connection, frame);
+	}
+
+	function tell(connection: Connection, frame: string): void {
+		if (!connection.isLive) return;
+		counters.deliveries++;
+		noteLag(connection.tenant_id, connection.send(frame));
 	}
 
 	function forUser(
@@ -153,6 +157,7 @@ export function createHub(
 			if (connections.countOfUser(tenant_id, null) === 0) return;
 			publishNative(tenant_id, topicOf(tenant_id, BACKENDS), frame);
 		},
+		tell,
 		headOf: (tenant_id) => heads.get(tenant_id),
 		apply(effect) {
 			switch (effect.name) {

@@ -1,6 +1,6 @@
 import type { ServerWebSocket } from 'bun';
 import type { TenantCaller } from '../core/caller.ts';
-import type { ConnectionId, KeyId, TenantId, UserId } from '../core/ids.ts';
+import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../core/ids.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import { TokenBucket } from '../core/token-bucket.ts';
 import { CLOSE, type CloseReason } from '../realtime/close-codes.ts';
@@ -66,6 +66,10 @@ export class Socket implements Connection {
 		this.#generation = stamp.user;
 		this.grant = grant;
 		this.#monotonic = monotonic;
+	}
+
+	get tenant(): TenantNo {
+		return this.grant.caller.tenant;
 	}
 
 	get tenant_id(): TenantId {

@@ -47,7 +47,7 @@ export interface Socket {
 
 const FRAME_TYPES = new Set(
 	`connected reply error message ack.received read.updated room.created room.updated room.deleted
-	member.added member.updated member.removed room.gap replay.done resync typing server.shutdown pong`.split(
+	member.added member.updated member.removed room.gap replay.done resync typing presence.update server.shutdown pong`.split(
 		/\s+/,
 	),
 );

@@ -39,6 +39,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	rooms: ['members', 'messages'],
 	receipts: ['members'],
 	typing: ['members'],
+	presence: ['members'],
 	users: [],
 	events: ['members', 'messages', 'rooms'],
 	status: [],

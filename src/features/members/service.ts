@@ -9,7 +9,7 @@ import {
 	type Stream,
 	userStream,
 } from '../../core/event.ts';
-import type { RoomId, TenantId, TenantNo, UserId } from '../../core/ids.ts';
+import type { RoomId, RoomNo, TenantId, TenantNo, UserId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { pageOf } from '../../core/page.ts';
 import type { Outcome } from '../../db/change.ts';
@@ -65,6 +65,30 @@ export const listFollowed = (
 	{ tenant, user_id }: UserCaller,
 	after: number,
 ): FollowedRow[] | Promise<FollowedRow[]> => tx.members.listFollowed(tenant, user_id, after);
+
+/** The user's rooms of at most so many members. */
+export const listSmallRooms = (
+	tx: MembersTx,
+	tenant: TenantNo,
+	user_id: UserId,
+	sizeMax: number,
+): { room: RoomNo }[] | Promise<{ room: RoomNo }[]> =>
+	tx.members.listSmallRooms(tenant, user_id, sizeMax);
+
+/** A page of a room's members in the order of user ids; nobody once `user_id` has left it. */
+export const listFellows = (
+	tx: MembersTx,
+	of: { tenant: TenantNo; room: RoomNo; user_id: UserId },
+	{ after, limit }: { after: string; limit: number },
+): UserId[] | Promise<UserId[]> => tx.members.listFellows(of, after, limit);
+
+/** Whether two users are in one room now. */
+export const sharesRoom = (
+	tx: MembersTx,
+	tenant: TenantNo,
+	user_id: UserId,
+	other: UserId,
+): boolean | Promise<boolean> => tx.members.isShared(tenant, user_id, other);
 
 /**
  * Who hears of what a member does live: a small room, else the user's own sockets. `sizeMax` 0: no room

@@ -79,6 +79,21 @@ const SQL = {
 		FROM ended_memberships e
 		JOIN rooms r ON r.tenant = e.tenant AND r.room = e.room
 		WHERE e.tenant = $tenant AND e.user_id = $user_id AND e.left_cursor > $after`,
+	smallRooms: `SELECT m.room
+		FROM memberships m INDEXED BY memberships_by_user
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		WHERE m.tenant = $tenant AND m.user_id = $user_id
+			AND h.member_count BETWEEN 2 AND $size_max`,
+	fellows: `SELECT user_id FROM memberships
+		WHERE tenant = $tenant AND room = $room AND user_id > $after
+			AND EXISTS (SELECT 1 FROM memberships WHERE tenant = $tenant AND room = $room
+				AND user_id = $user_id)
+		ORDER BY user_id LIMIT $limit`,
+	shared: `SELECT theirs.room FROM memberships theirs INDEXED BY memberships_by_user
+		CROSS JOIN memberships own ON own.tenant = theirs.tenant AND own.room = theirs.room
+		WHERE theirs.tenant = $tenant AND theirs.user_id = $other
+			AND own.user_id = $user_id
+		LIMIT 1`,
 	openHead: `INSERT INTO room_heads (tenant, room, last_seq, last_ordinal, last_cursor, member_count)
 		VALUES ($tenant, $room, 0, 0, 0, 0)`,
 	touchHead: `UPDATE room_heads SET last_cursor = $cursor, member_count = member_count + $joined
@@ -120,6 +135,7 @@ const SQL = {
 export function createMembersStore(db: Database) {
 	type OfRoom = { tenant: TenantNo; room: RoomNo };
 	type OfMember = OfRoom & { user_id: UserId };
+	type OfUser = Omit<OfMember, 'room'>;
 
 	const access = prepare<Access, { tenant: TenantNo; room_id: RoomId; user_id: string }>(
 		db,
@@ -128,11 +144,8 @@ export function createMembersStore(db: Database) {
 	const find = prepare<MemberRow, OfMember>(db, SQL.find);
 	const page = prepare<MemberRow, OfRoom & { after: string; limit: number }>(db, SQL.page);
 	const heir = prepare<{ user_id: UserId; role: Role }, OfRoom>(db, SQL.heir);
-	const countRooms = prepare<{ count: number }, { tenant: TenantNo; user_id: UserId }>(
-		db,
-		SQL.countRooms,
-	);
-	const roomsOf = prepare<UserRoomRow, { tenant: TenantNo; user_id: UserId }>(db, SQL.roomsOf);
+	const countRooms = prepare<{ count: number }, OfUser>(db, SQL.countRooms);
+	const roomsOf = prepare<UserRoomRow, OfUser>(db, SQL.roomsOf);
 	const followed = prepare<FollowedRow, { tenant: TenantNo; user_id: UserId; after: number }>(
 		db,
 		SQL.followed,
@@ -175,6 +188,8 @@ export function createMembersStore(db: Database) {
 		listFollowed: (tenant: TenantNo, user_id: UserId, after: number): FollowedRow[] =>
 			followed.all({ tenant, user_id, after }),
 
+		...createFellows(db),
+
 		insertHead: (tenant: TenantNo, room: RoomNo): void => void openHead.run({ tenant, room }),
 		/** Notes the room's latest event, and how many members came (or, negative, went). */
 		updateHead: (tenant: TenantNo, room: RoomNo, cursor: number, joined = 0): void =>
@@ -203,6 +218,35 @@ export function createMembersStore(db: Database) {
 		updateDelivered: (row: OfMember & { seq: number }): boolean => deliver.get(row) !== null,
 		/** Moves the read position, and with it the delivered one, up to `seq`, an existing message. */
 		updateRead: (row: OfMember & { seq: number }): boolean => read.get(row) !== null,
+	};
+}
+
+/** Who is together with whom. */
+function createFellows(db: Database) {
+	type OfMember = { tenant: TenantNo; room: RoomNo; user_id: UserId };
+	const smallRooms = prepare<
+		{ room: RoomNo },
+		{ tenant: TenantNo; user_id: UserId; size_max: number }
+	>(db, SQL.smallRooms);
+	const fellows = prepare<{ user_id: UserId }, OfMember & { after: string; limit: number }>(
+		db,
+		SQL.fellows,
+	);
+	const shared = prepare<{ room: RoomNo }, { tenant: TenantNo; user_id: UserId; other: UserId }>(
+		db,
+		SQL.shared,
+	);
+
+	return {
+		/** The user's rooms of 2 to `sizeMax` members. */
+		listSmallRooms: (tenant: TenantNo, user_id: UserId, sizeMax: number): { room: RoomNo }[] =>
+			smallRooms.all({ tenant, user_id, size_max: sizeMax }),
+		/** Members above `after`, in the order of user ids; nobody where `user_id` is no member. */
+		listFellows: (of: OfMember, after: string, limit: number): UserId[] =>
+			fellows.all({ ...of, after, limit }).map((row) => row.user_id),
+		/** Whether two users are in one room. Looks at the rooms of the other one. */
+		isShared: (tenant: TenantNo, user_id: UserId, other: UserId): boolean =>
+			shared.get({ tenant, user_id, other }) !== null,
 	};
 }
 

@@ -33,6 +33,12 @@ const ROOM_ID: Schema = { type: 'string', pattern: '^room_', minLength: 6, maxLe
 const SEQ: Schema = { type: 'integer', minimum: 1, maximum: Number.MAX_SAFE_INTEGER };
 const LIMIT: Schema = { type: 'integer', minimum: 1, maximum: 100 };
 const PAGE_CURSOR: Schema = { type: 'string', pattern: '.', minLength: 1, maxLength: 256 };
+const USER_IDS: Schema = {
+	type: 'array',
+	minItems: 1,
+	maxItems: 200,
+	items: { type: 'string', pattern: '^[A-Za-z0-9._:@|-]+$', minLength: 1, maxLength: 128 },
+};
 const TOPIC: Schema = { type: 'string', pattern: '.', minLength: 1, maxLength: 128 };
 
 /** The fields of every frame, from the contract (section 5); a type without an entry fails. */
@@ -50,6 +56,9 @@ const FIELDS: Readonly<Record<string, Record<string, Schema>>> = {
 	read: { room_id: ROOM_ID, seq: SEQ },
 	'typing.start': { room_id: ROOM_ID },
 	'typing.stop': { room_id: ROOM_ID },
+	'presence.query': { user_ids: USER_IDS },
+	'presence.subscribe': { user_ids: USER_IDS },
+	'presence.unsubscribe': { user_ids: USER_IDS },
 	resume: { cursor: { type: 'string', pattern: '^[0-9a-v]{16}$', minLength: 16, maxLength: 16 } },
 	'rooms.list': { limit: LIMIT, cursor: PAGE_CURSOR },
 	'rooms.get': { room_id: ROOM_ID },
@@ -97,6 +106,7 @@ const validFields = (type: string): Record<string, unknown> => {
 		content: 'hello',
 		seq: 1,
 		topic: 'orders',
+		user_ids: ['bob'],
 		cursor: '0000000000000000',
 	};
 	const names = Object.keys(FIELDS[type] ?? {}).filter(isRequired(type));
@@ -269,7 +279,7 @@ describe('a frame', () => {
 			'"connected"',
 			'"message"',
 			'"typing.began"',
-			'"presence.query"',
+			'"presence.update"',
 			`"${CANARY}"`,
 			String(CANARY_NUMBER),
 			'null',

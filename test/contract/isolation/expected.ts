@@ -200,6 +200,9 @@ typing.start     missing        - 404 404 404 404 404 404 404 404 404
 typing.stop      own            - 404 404 200 200 200 200 200 200 200
 typing.stop      foreign        - 200 404 404 404 404 404 404 404 404
 typing.stop      missing        - 404 404 404 404 404 404 404 404 404
+presence.query   own            - 200 200 200 200 200 200 200 200 200
+presence.subscribe own            - 200 200 200 200 200 200 200 200 200
+presence.unsubscribe own            - 200 200 200 200 200 200 200 200 200
 members.list     own            - 404 404 200 200 200 200 200 200 200
 members.list     foreign        - 200 404 404 404 404 404 404 404 404
 members.list     missing        - 404 404 404 404 404 404 404 404 404
@@ -234,6 +237,9 @@ typing.start     missing      400 403
 typing.stop      own          400 403
 typing.stop      foreign      400 403
 typing.stop      missing      400 403
+presence.query own 400 403
+presence.subscribe own 400 403
+presence.unsubscribe own 400 403
 members.list     own          200 403
 members.list     foreign      404 403
 members.list     missing      404 403
@@ -268,6 +274,9 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'connections.open': 'rooms:read',
 	'typing.start': 'rooms:read',
 	'typing.stop': 'rooms:read',
+	'presence.query': 'rooms:read',
+	'presence.subscribe': 'rooms:read',
+	'presence.unsubscribe': 'rooms:read',
 	send_message: 'messages:write',
 	ack: 'messages:read',
 	read: 'messages:read',

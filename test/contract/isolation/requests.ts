@@ -36,6 +36,9 @@ const BODIES: Readonly<Record<string, Record<string, unknown>>> = {
 	'users.update': { metadata: { seen: true } },
 };
 
+/** Of both tenants, of the other one, and of none. */
+const PRESENCE_USERS = [TARGET_USER, FOREIGN_USER, 'nobody'];
+
 /** The fields of each frame beside its `room_id`. A frame that is not here fails its test. */
 export const FRAME_FIELDS: Readonly<Record<string, Record<string, unknown>>> = {
 	ping: {},
@@ -48,6 +51,9 @@ export const FRAME_FIELDS: Readonly<Record<string, Record<string, unknown>>> = {
 	resume: { cursor: '0000000000000000' },
 	'typing.start': { room_id: '' },
 	'typing.stop': { room_id: '' },
+	'presence.query': { user_ids: PRESENCE_USERS },
+	'presence.subscribe': { user_ids: PRESENCE_USERS },
+	'presence.unsubscribe': { user_ids: PRESENCE_USERS },
 	'rooms.list': { limit: 3 },
 	'rooms.get': { room_id: '' },
 	'members.list': { room_id: '' },

@@ -7,6 +7,7 @@ import { createEventsStore } from '../../../src/features/events/store.ts';
 import { createKeysStore } from '../../../src/features/keys/store.ts';
 import { createMembersStore } from '../../../src/features/members/store.ts';
 import { createMessagesStore } from '../../../src/features/messages/store.ts';
+import { createPresenceStore } from '../../../src/features/presence/store.ts';
 import { createRoomsStore } from '../../../src/features/rooms/store.ts';
 import { createTenantsStore } from '../../../src/features/tenants/store.ts';
 import { createUsersStore } from '../../../src/features/users/store.ts';
@@ -25,7 +26,7 @@ const migrations: string[] = journal.entries.map(({ tag }: { tag: string }) =>
  * One row a tenant, or all tenants; or an index that holds only the few rows that are asked for: to walk
  * through them is what the statement is for.
  */
-const WALKS = ['tenant_heads', 'tenants', 'users_deactivated'];
+const WALKS = ['tenant_heads', 'tenants', 'users_deactivated', 'presences_online'];
 
 /** Steps of a plan that look at more rows the more a tenant has: all of a table, or all of a tenant. */
 function walksIn(db: Database, statement: string): string[] {
@@ -54,6 +55,7 @@ test('no statement of a store walks through all rows of a table, or of a tenant'
 		createRoomsStore(db),
 		createTenantsStore(db),
 		createUsersStore(db),
+		createPresenceStore(db),
 	]);
 
 	const walks = statements.flatMap((statement) => walksIn(migrated(), statement));

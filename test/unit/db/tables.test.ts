@@ -12,8 +12,8 @@ const DECLARED = Object.values(tables)
 	.filter((table) => is(table, SQLiteTable))
 	.map(getTableConfig);
 
-/** Those whose key is a number by itself: where the numbers of tenants and plans come from, and an order. */
-const WITH_ROWID = ['audit', 'plans', 'tenant_heads', 'tenants'];
+/** Those whose key is a number by itself: where the numbers of tenants and plans come from, one row a tenant, and an order. */
+const WITH_ROWID = ['audit', 'plans', 'presence_heads', 'tenant_heads', 'tenants'];
 /** The operator's own: no tenant's rows. */
 const OPERATORS = ['audit', 'management_keys', 'plans'];
 

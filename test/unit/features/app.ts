@@ -35,6 +35,8 @@ export interface Listener {
 	readonly topics: Set<string>;
 	/** The code it was closed with. */
 	closedWith: number | undefined;
+	/** The socket itself, as the server has it. */
+	readonly connection: Connection;
 }
 
 export interface TestTenant {
@@ -70,7 +72,7 @@ export async function openApp(env: Record<string, string> = {}) {
 	});
 	const { features, authentication, connections, hub } = container;
 	const outside = new Database(path);
-	const subscribers = new Map<string, Set<Listener>>();
+	const subscribers = new Map<string, Set<Omit<Listener, 'connection'>>>();
 
 	// In the place of Bun's topics, which need a listening server.
 	hub.attach({
@@ -81,11 +83,12 @@ export async function openApp(env: Record<string, string> = {}) {
 		},
 	});
 
-	function connectionOf(caller: UserCaller, listener: Listener): Connection {
+	function connectionOf(caller: UserCaller, listener: Omit<Listener, 'connection'>): Connection {
 		const { tenant_id, user_id, key_id } = caller;
 		const prefix = `${tenant_id}/`;
 		return {
 			connection_id: `conn_${connections.size}`,
+			tenant: caller.tenant,
 			tenant_id,
 			user_id,
 			key_id,
@@ -106,6 +109,7 @@ export async function openApp(env: Record<string, string> = {}) {
 			sendSoon() {},
 			close(code) {
 				listener.closedWith = code;
+				connections.remove(this);
 				for (const listeners of subscribers.values()) listeners.delete(listener);
 			},
 			bufferedBytes: () => 0,
@@ -126,9 +130,10 @@ export async function openApp(env: Record<string, string> = {}) {
 			itself: caller,
 			as,
 			async listen(user) {
-				const listener: Listener = { told: [], topics: new Set(), closedWith: undefined };
+				const heard = { told: [], topics: new Set<string>(), closedWith: undefined };
 				const own = as(user);
-				const connection = connectionOf(own, listener);
+				const connection = connectionOf(own, heard);
+				const listener: Listener = Object.assign(heard, { connection });
 				connections.add(connection);
 				connection.subscribe(topicOf(own.tenant_id, userStream(own.user_id)));
 				for (const { room_id } of await features.members.roomsOf(own)) {
@@ -145,6 +150,8 @@ export async function openApp(env: Record<string, string> = {}) {
 		log,
 		authentication,
 		pruner: container.pruner,
+		presenceRegistry: container.presenceRegistry,
+		lastSeen: container.lastSeen,
 		writer: container.writer,
 		/** The stores as reads see them. */
 		read: container.read,
