@@ -1,16 +1,10 @@
 /** A page of another origin, in a real browser: what it may do with a user's token, and what it may not. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Browser, chromium, type Page } from 'playwright-core';
+import { CHROMIUM, CHROMIUM_FLAGS } from '../helpers/browser.ts';
 import { createGroup, createTenant, createToken } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 
-const CHROMIUM =
-	process.env.CHROMIUM ??
-	['chromium', 'chromium-browser', 'google-chrome'].map((name) => Bun.which(name)).find(Boolean);
-const CHROMIUM_FLAGS = [
-	...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-	...['--disable-background-networking', '--disable-component-update'],
-];
 const BROWSER_DEADLINE_MS = 15_000;
 
 const used = useServer();
@@ -50,7 +44,7 @@ function describeBrowser(executablePath: string) {
 	const pages = [servePage(), servePage()];
 	const [own, other] = pages.map(({ port }) => `http://127.0.0.1:${port}`);
 	beforeAll(async () => {
-		browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+		browser = await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS] });
 	});
 	afterAll(async () => {
 		await browser?.close();
@@ -105,5 +99,6 @@ function describeBrowser(executablePath: string) {
 	});
 }
 
-if (CHROMIUM) describe('a page in a browser', () => describeBrowser(CHROMIUM));
+const path = CHROMIUM;
+if (path) describe('a page in a browser', () => describeBrowser(path));
 else test.skip('a page in a browser (no Chromium here; CHROMIUM=/path names one)', () => {});

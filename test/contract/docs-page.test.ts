@@ -5,18 +5,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
+import { CHROMIUM, CHROMIUM_FLAGS } from '../helpers/browser.ts';
 import { mismatchOf } from '../helpers/json-schema.ts';
 import { type Declared, openApiOf } from '../helpers/openapi.ts';
 import { createTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 
-const CHROMIUM =
-	process.env.CHROMIUM ??
-	['chromium', 'chromium-browser', 'google-chrome'].map((name) => Bun.which(name)).find(Boolean);
-const CHROMIUM_FLAGS = [
-	...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-	...['--disable-background-networking', '--disable-component-update'],
-];
 const BROWSER_DEADLINE_MS = 15_000;
 
 /** What the master key is for. */
@@ -145,7 +139,7 @@ interface Visit {
 function describeBrowser(executablePath: string) {
 	let browser: Browser | undefined;
 	beforeAll(async () => {
-		browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
+		browser = await chromium.launch({ executablePath, args: [...CHROMIUM_FLAGS] });
 	});
 	afterAll(() => browser?.close());
 
@@ -288,8 +282,9 @@ function describeBrowser(executablePath: string) {
 	});
 }
 
-if (CHROMIUM) {
-	describe('the page in a browser', () => describeBrowser(CHROMIUM));
+const path = CHROMIUM;
+if (path) {
+	describe('the page in a browser', () => describeBrowser(path));
 } else {
 	test.skip('the page in a browser (no Chromium found: install it, or name it in CHROMIUM)', () => {});
 }

@@ -1,9 +1,8 @@
-/** The client of examples/, as an author of one would use it, against the binary; in a browser too. */
+/** The client of examples/, as an author of one would use it, against the binary. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type Browser, chromium } from 'playwright-core';
 import {
 	type ClientOptions,
 	createClient,
@@ -15,13 +14,7 @@ import { createRandomness } from '../crash/randomness.ts';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { freePort } from '../helpers/ports.ts';
 import { randomSecret, type Server, startServer } from '../helpers/server.ts';
-import {
-	createGroup,
-	createTenant,
-	createTicket,
-	sendMessage,
-	type TestTenant,
-} from '../helpers/tenants.ts';
+import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
 import type { MessagesPage } from '../helpers/wire.ts';
@@ -304,68 +297,3 @@ describe('over restarts of the server, the reference client', () => {
 		]);
 	}, 20_000);
 });
-
-const CHROMIUM =
-	process.env.CHROMIUM ??
-	['chromium', 'chromium-browser', 'google-chrome'].map((name) => Bun.which(name)).find(Boolean);
-const CHROMIUM_FLAGS = [
-	...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
-	...['--disable-background-networking', '--disable-component-update'],
-];
-
-function describeBrowser(executablePath: string) {
-	let browser: Browser | undefined;
-	beforeAll(async () => {
-		browser = await chromium.launch({ executablePath, args: CHROMIUM_FLAGS });
-	});
-	afterAll(() => browser?.close());
-
-	test('resumes with a new ticket, has everything once, and sends', async () => {
-		const proxy = await startProxy(createRandomness(3));
-		proxy.aim(used.server.url);
-		const page = await browser?.newPage();
-		if (page === undefined) throw new Error('There is no browser');
-		const tenant = await createTenant(used.server, { allowed_origins: [`http://${proxy.host}`] });
-		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
-		let log: string[] = [];
-		await page.exposeFunction('ticket', () => createTicket(tenant, 'bob'));
-		await page.exposeFunction('note', (line: string) => log.push(line));
-		await page.goto(`http://${proxy.host}/health`);
-		const script = new Bun.Transpiler({ loader: 'ts' }).transformSync(readFileSync(SOURCE, 'utf8'));
-		await page.addScriptTag({ type: 'module', content: `${script};window.bob = ${PAGE}` });
-
-		await eventually(() => log.includes('live'), 10_000, 'the page to be live');
-		for (let n = 0; n < 3; n++) {
-			await sendMessage(tenant, 'alice', room_id, `${n}`);
-			log = log.filter((line) => line !== 'live');
-			proxy.cutAll();
-			await sendMessage(tenant, 'alice', room_id, `${n} missed`);
-			await eventually(() => log.includes('live'), 10_000, 'the page to be live again');
-		}
-		const sent = await page.evaluate(`bob.send('${room_id}', 'from the page')`);
-
-		const stored = await storedIn(tenant, room_id);
-		await eventually(() => log.includes(String(stored.at(-1))));
-		expect(sent).toMatchObject({ seq: 7, sender_id: 'bob', content: 'from the page' });
-		expect(log.filter((line) => line !== 'live')).toEqual(['resync start', ...stored]);
-		await page.close();
-		await proxy.close();
-	}, 40_000);
-}
-
-/** What the page does with the client, as a page would write it. */
-const PAGE = `createClient({
-	url: location.origin.replace('http', 'ws') + '/ws',
-	credentials: async () => ({ query: { token: await ticket() } }),
-	onMessage: ({ seq, content }) => note(seq + ' ' + content),
-	onGap: () => note('gap'),
-	onResync: (reason) => note('resync ' + reason),
-	onState: (state) => state === 'live' && note(state),
-	backoffMs: { first: 20, max: 200 },
-})`;
-
-if (CHROMIUM) {
-	describe('the reference client in a page', () => describeBrowser(CHROMIUM));
-} else {
-	test.skip('the reference client in a page (no Chromium found: install it, or name it in CHROMIUM)', () => {});
-}
