@@ -94,7 +94,9 @@ describe('a frame that comes after the end', () => {
 	for (const [what, createEnd] of Object.entries(ENDS)) {
 		test(`of ${what} has no effect, whatever its type, and the socket closes within a second`, async () => {
 			const place = await createPlace(twins);
-			const subject: Subject = { twins, place, keys: { own: '', foreign: '' } };
+			// No frame is about a key.
+			const none = { own: '', foreign: '' };
+			const subject: Subject = { twins, place, keys: none, managementKeys: none };
 			const { code, open, end, restore } = await createEnd();
 			const types = Object.keys(FRAME_FIELDS);
 			const sockets = await Promise.all(
