@@ -20,6 +20,9 @@ test('a defect is INTERNAL_ERROR on both faces, its cause in the log only, and t
 	const answer = await tenant.as('alice').get(`/rooms/${room_id}/members`);
 	socket.send({ type: 'read', room_id, seq: 1, request_id: 'r1' });
 	const frame = await socket.next('error');
+	// A name that looks like a secret is sent back to who chose it, and not logged.
+	socket.send({ type: 'read', room_id, seq: 1, request_id: tenant.api_key });
+	const named = await socket.next('error');
 
 	for (const failed of [answer, sent]) {
 		expect(failed.status).toBe(500);
@@ -33,7 +36,10 @@ test('a defect is INTERNAL_ERROR on both faces, its cause in the log only, and t
 	}
 	expect(frame).toMatchObject({ code: 'INTERNAL_ERROR', request_id: 'r1' });
 	expect(`${answer.text}${sent.text}${JSON.stringify(frame)}`).not.toContain('positions');
+	expect(named).toMatchObject({ code: 'INTERNAL_ERROR', request_id: tenant.api_key });
+	expect(server.log().filter(({ msg }) => msg === 'Frame failed')).toHaveLength(2);
 	expect(JSON.stringify(server.log())).not.toContain('secret-1');
+	expect(JSON.stringify(server.log())).not.toContain(tenant.api_key.slice(15, 35));
 	expect((await tenant.as('alice').get('/health')).status).toBe(200);
 	await socket.close();
 	expect(await server.stop()).toBe(0);
