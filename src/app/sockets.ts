@@ -6,13 +6,21 @@ import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
 import { presenceFrames } from '../features/presence/frames.ts';
 import { receiptFrames } from '../features/receipts/frames.ts';
+import { createPositionsReplay } from '../features/receipts/service/positions.ts';
 import { roomFrames } from '../features/rooms/frames.ts';
 import { typingFrames } from '../features/typing/frames.ts';
 import type { Answering } from '../http/answering.ts';
+import { PACE_MS } from '../realtime/pacer.ts';
 import { createDispatch } from '../ws/dispatch.ts';
 import { createFollowing } from '../ws/following.ts';
 import { createGateway, type Gateway, HEARTBEAT_MS } from '../ws/gateway.ts';
 import type { Container } from './container.ts';
+
+/**
+ * Positions are told up to a second late, and events are not: of one that changed so long before the last
+ * event that a client saw, it may not know. The rest is for a disk that takes its time.
+ */
+const LOOK_BACK_MS = PACE_MS + 4000;
 
 /** Binds every feature's frames, and makes the gateway that they come in through. */
 export function createSockets(
@@ -25,6 +33,10 @@ export function createSockets(
 		roomsOf: features.members.roomsOf,
 		endsOf: features.events.endsOf,
 		missedBy: (caller, cursors) => missedBy(read, caller, cursors, settings.RESUME_ROOM_MAX),
+		positionsOf: async (caller, after) => ({
+			from: await features.events.cursorBefore(caller.tenant, after, LOOK_BACK_MS),
+			positions: createPositionsReplay(read, caller, settings.LIVE_RECEIPTS_MAX),
+		}),
 		loggedBy: (tenant, cursors) => loggedBy(read, tenant, cursors),
 		greeting: {
 			heartbeat_ms: HEARTBEAT_MS,

@@ -197,6 +197,8 @@ export const roomHeads = sqliteTable(
 		last_ordinal: integer().notNull(),
 		last_cursor: integer().notNull(),
 		member_count: integer().notNull(),
+		/** Of the latest event before a position was last acked or read here. */
+		positions_cursor: integer().notNull().default(0),
 	},
 	(table) => [primaryKey({ columns: [table.tenant, table.room] })],
 );
@@ -249,6 +251,8 @@ export const positions = sqliteTable(
 		read_seq: integer().notNull(),
 		/** `ordinal` of the message at read_seq: unread is the room's last_ordinal minus this. */
 		read_ordinal: integer().notNull(),
+		/** Of the latest event when it last changed, its own message or joining included. */
+		changed_cursor: integer().notNull().default(0),
 	},
 	(table) => [primaryKey({ columns: [table.tenant, table.room, table.user_id] })],
 );

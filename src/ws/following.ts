@@ -15,6 +15,7 @@ import { roomTopic } from '../core/event.ts';
 import type { RoomId, TenantNo } from '../core/ids.ts';
 import { EventsPruned } from '../features/events/service/logged.ts';
 import { type LogEnds, startAt } from '../features/events/service.ts';
+import type { PositionsReplay } from '../features/receipts/service/positions.ts';
 import { BACKENDS, topicOf } from '../realtime/topics.ts';
 import type { Socket } from './socket.ts';
 
@@ -34,6 +35,14 @@ export interface FollowingDeps {
 	missedBy(caller: UserCaller, cursors: Missed): AsyncIterable<string>;
 	/** The same for the tenant itself, which is sent every event of its log. */
 	loggedBy(tenant: TenantNo, cursors: Missed): AsyncIterable<string>;
+	/**
+	 * The positions that a user who goes on from a cursor may have missed: from which cursor on they are to
+	 * be told, and what is told.
+	 */
+	positionsOf(
+		caller: UserCaller,
+		after: number,
+	): Promise<{ from: number; positions: PositionsReplay }>;
 	/** What `connected` says of the server. */
 	greeting: Readonly<Record<string, unknown>>;
 }
@@ -56,6 +65,8 @@ export interface Following {
 /** Unsent beyond this, a replay waits: far below what makes a slow consumer. */
 const PAUSE_BYTES = 64 * 1024;
 
+async function* nothing(): AsyncGenerator<string, void, void> {}
+
 export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): Following {
 	const roomsOf = async (caller: TenantCaller) => (isUser(caller) ? deps.roomsOf(caller) : []);
 	const topicsOf = (caller: TenantCaller, rooms: readonly { room_id: RoomId }[]) =>
@@ -75,25 +86,61 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 		}
 	}
 
-	/** Everything above `after`, until there is nothing left; ends early when the socket does. */
+	/** Sends frames as fast as they are taken, and says how many; undefined once the socket is closed. */
+	async function sendAll(
+		socket: Socket,
+		frames: AsyncIterable<string>,
+	): Promise<number | undefined> {
+		let count = 0;
+		for await (const frame of frames) {
+			socket.send(frame);
+			count++;
+			while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
+			if (!socket.isOpen) return undefined;
+		}
+		return count;
+	}
+
+	/**
+	 * Everything above `after`, until there is nothing left; ends early when the socket does.
+	 *
+	 * Positions come before the events up to the same moment: whoever breaks off between two events goes on
+	 * from a cursor behind which nothing of them is missing.
+	 */
 	async function replayAll(socket: Socket, caller: TenantCaller, from: number): Promise<void> {
+		const positions = await positionsFor(caller, from);
 		let after = from;
 		let count = 0;
 		for (;;) {
 			const { epoch, last_cursor: through } = await endsOf(caller.tenant);
-			for await (const frame of missedBy(caller, { epoch, after, through })) {
-				socket.send(frame);
-				count++;
-				while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
-				if (!socket.isOpen) return;
-			}
+			if ((await sendAll(socket, positions(through))) === undefined) return;
+			const sent = await sendAll(socket, missedBy(caller, { epoch, after, through }));
+			if (sent === undefined) return;
+			count += sent;
 			after = through;
 			// From here to the end in one turn: on SQLite no await below leaves the microtasks.
 			if ((await endsOf(caller.tenant)).last_cursor !== through) continue;
+			for await (const frame of positions(through)) socket.send(frame);
 			for (const topic of topicsOf(caller, await roomsOf(caller))) socket.subscribe(topic);
 			socket.goLive(through);
 			return done(socket, epoch, through, count);
 		}
+	}
+
+	/** What is to be told of positions up to a cursor, since the last time. */
+	async function positionsFor(
+		caller: TenantCaller,
+		after: number,
+	): Promise<(through: number) => AsyncIterable<string>> {
+		// A backend reads them over REST.
+		if (!isUser(caller)) return nothing;
+		const { from, positions } = await deps.positionsOf(caller, after);
+		let since = from;
+		return function changed(through) {
+			const frames = positions.since(since, through);
+			since = through;
+			return frames;
+		};
 	}
 
 	async function greet(socket: Socket): Promise<void> {
@@ -145,7 +192,11 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 			return;
 		}
 		const { epoch, last_cursor: through } = ends;
-		if (start.after >= socket.liveSince) return done(socket, epoch, through, 0);
+		if (start.after >= socket.liveSince) {
+			const positions = await positionsFor(caller, start.after);
+			if ((await sendAll(socket, positions(through))) === undefined) return;
+			return done(socket, epoch, through, 0);
+		}
 		if (await isTold(caller, { epoch, after: socket.liveSince, through })) {
 			throw new AppError('CONFLICT', 'Events came already: open a socket with ?cursor= instead', {
 				field: 'cursor',

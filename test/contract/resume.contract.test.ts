@@ -119,7 +119,8 @@ describe('RESUME_ROOM_MAX=1', () => {
 			const bob = await resumed(tenant, 'bob', cursor);
 			await bob.next('replay.done');
 
-			expect(bob.frames.map(({ type }) => type)).toEqual(['connected', ...told, 'replay.done']);
+			const types = bob.frames.map(({ type }) => type).filter((type) => type !== 'positions');
+			expect(types).toEqual(['connected', ...told, 'replay.done']);
 			for (const gap of bob.all('room.gap'))
 				expect(gap).toMatchObject({ room_id, last_seq: count });
 			await bob.close();
@@ -192,7 +193,7 @@ async function readSlowly(socket: RawSocket, last: (frame: Told) => boolean): Pr
 		socket.halt();
 		if (frame === undefined) throw new Error(`Closed after ${frames.length} frames`);
 		const told: Told = JSON.parse(frame.payload.toString());
-		frames.push(told);
+		if (told.type !== 'positions') frames.push(told);
 		if (last(told)) return frames;
 	}
 }

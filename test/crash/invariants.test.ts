@@ -120,7 +120,7 @@ describe('found is', () => {
 				SELECT tenant, room, user_id, 'member', 1, 99999, 0 FROM ended_memberships
 				WHERE user_id LIKE 'guest%';
 			INSERT OR IGNORE INTO positions
-				SELECT tenant, room, user_id, 0, 0, 0 FROM memberships`,
+				SELECT tenant, room, user_id, 0, 0, 0, 0 FROM memberships`,
 		],
 		[
 			'stays of one member',

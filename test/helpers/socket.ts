@@ -46,10 +46,9 @@ export interface Socket {
 }
 
 const FRAME_TYPES = new Set(
-	`connected reply error message ack.received read.updated room.created room.updated room.deleted
-	member.added member.updated member.removed room.gap replay.done resync typing presence.update server.shutdown pong`.split(
-		/\s+/,
-	),
+	`connected reply error message ack.received read.updated positions room.created room.updated room.deleted
+	member.added member.updated member.removed room.gap replay.done resync typing
+	presence.update server.shutdown pong`.split(/\s+/),
 );
 
 /**

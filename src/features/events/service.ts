@@ -133,8 +133,22 @@ export function createEvents({ read, waiters, isGood }: EventsDeps) {
 		return (await pageAfter(caller, input)).page;
 	}
 
+	/** Some cursor of an event that is at least `ms` older than that at `cursor`; 0 where the log does not tell. */
+	async function cursorBefore(tenant: TenantNo, cursor: number, ms: number): Promise<number> {
+		const at = await read.events.findCreatedAt(tenant, cursor);
+		if (at === undefined) return 0;
+		let before = cursor;
+		for (let step = 1; before > 0; step *= 2) {
+			before -= step;
+			const earlier = await read.events.findCreatedAt(tenant, before);
+			if (earlier === undefined || earlier <= at - ms) break;
+		}
+		return Math.max(0, before);
+	}
+
 	return {
 		list,
+		cursorBefore,
 
 		/** For resuming: up to where there is something to be read, and from where on. */
 		endsOf,

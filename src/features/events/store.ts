@@ -48,6 +48,7 @@ const NO_MESSAGE = `NULL AS message_id, '' AS room_id, 0 AS seq, '' AS sender_id
 
 const SQL = {
 	ends: 'SELECT epoch, last_cursor, pruned_through FROM tenant_heads WHERE tenant = $tenant',
+	createdAt: 'SELECT created_at FROM events WHERE tenant = $tenant AND cursor = $cursor',
 	// The stream of a room is r/ and its number: see roomStream.
 	ofTenant: `SELECT e.cursor, e.type, e.payload, ${MESSAGE} FROM events e
 		LEFT JOIN messages m ON m.tenant = e.tenant
@@ -107,6 +108,10 @@ export type EventsStore = ReturnType<typeof createEventsStore>;
 
 function createReads(db: Database) {
 	const ends = prepare<LogEnds, OfTenant>(db, SQL.ends);
+	const createdAt = prepare<{ created_at: number }, OfTenant & { cursor: number }>(
+		db,
+		SQL.createdAt,
+	);
 	const ofTenant = prepare<LogRow, OfTenant & Cursors & { limit: number }>(db, SQL.ofTenant);
 	const ofStream = prepare<LogRow, OfTenant & Cursors & { stream: string; limit: number }>(
 		db,
@@ -124,6 +129,10 @@ function createReads(db: Database) {
 	return {
 		/** Undefined for a tenant that is not. */
 		findEnds: (tenant: TenantNo): LogEnds | undefined => ends.get({ tenant }) ?? undefined,
+
+		/** When an event happened; undefined for one that is pruned, or is not. */
+		findCreatedAt: (tenant: TenantNo, cursor: number): number | undefined =>
+			createdAt.get({ tenant, cursor })?.created_at,
 
 		/** The tenant's events in their order, messages and all: the first `limit` of them. */
 		readTenant: (tenant: TenantNo, cursors: Cursors, limit: number): LogRow[] =>

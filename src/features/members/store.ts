@@ -35,6 +35,21 @@ export interface FollowedRow {
 	left_cursor: number | null;
 }
 
+/** One of a user's rooms, in which a position may have changed. */
+export interface ChangedRoomRow {
+	room: RoomNo;
+	room_id: RoomId;
+	member_count: number;
+}
+
+export interface PositionRow {
+	user_id: UserId;
+	read_seq: number;
+	delivered_seq: number;
+	/** Of the latest event when it changed. */
+	changed_cursor: number;
+}
+
 /** A user's place in one of its rooms. */
 export interface UserRoomRow {
 	room_id: RoomId;
@@ -103,8 +118,9 @@ const SQL = {
 		VALUES ($tenant, $room, $user_id, $role, $joined_at, $cursor, 0)
 		ON CONFLICT (tenant, room, user_id) DO NOTHING
 		RETURNING user_id`,
-	startPosition: `INSERT INTO positions (tenant, room, user_id, delivered_seq, read_seq, read_ordinal)
-		SELECT tenant, room, $user_id, last_seq, last_seq, last_ordinal
+	startPosition: `INSERT INTO positions
+			(tenant, room, user_id, delivered_seq, read_seq, read_ordinal, changed_cursor)
+		SELECT tenant, room, $user_id, last_seq, last_seq, last_ordinal, $cursor
 		FROM room_heads WHERE tenant = $tenant AND room = $room`,
 	noteEnd: `INSERT INTO ended_memberships (tenant, user_id, left_cursor, room, joined_cursor)
 		SELECT tenant, user_id, $cursor, room, joined_cursor FROM memberships
@@ -121,14 +137,27 @@ const SQL = {
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
 	hide: `UPDATE memberships SET hidden_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id`,
-	deliver: `UPDATE positions SET delivered_seq = $seq
+	deliver: `UPDATE positions SET delivered_seq = $seq, changed_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND delivered_seq < $seq
 		RETURNING delivered_seq AS seq`,
 	read: `UPDATE positions SET read_seq = $seq, delivered_seq = max(delivered_seq, $seq),
-			read_ordinal = (SELECT ordinal FROM messages
+			changed_cursor = $cursor, read_ordinal = (SELECT ordinal FROM messages
 				WHERE tenant = $tenant AND room = $room AND seq = $seq)
 		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND read_seq < $seq
 		RETURNING read_seq AS seq`,
+	touchPositions: `UPDATE room_heads SET positions_cursor = $cursor
+		WHERE tenant = $tenant AND room = $room AND positions_cursor < $cursor`,
+	changedRooms: `SELECT m.room, r.room_id, h.member_count
+		FROM memberships m INDEXED BY memberships_by_user
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND r.deleted_at IS NULL
+			AND max(h.last_cursor, h.positions_cursor) >= $since`,
+	changedPositions: `SELECT user_id, read_seq, delivered_seq, changed_cursor FROM positions
+		WHERE tenant = $tenant AND room = $room AND user_id > $after AND changed_cursor >= $since
+		ORDER BY user_id LIMIT $limit`,
+	ownPosition: `SELECT user_id, read_seq, delivered_seq, changed_cursor FROM positions
+		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND changed_cursor >= $since`,
 };
 
 /** All SQL of memberships, positions and room heads: what a room is to its people. */
@@ -156,7 +185,7 @@ export function createMembersStore(db: Database) {
 		{ user_id: UserId },
 		OfMember & { role: Role; joined_at: number; cursor: number }
 	>(db, SQL.join);
-	const startPosition = prepare<null, OfMember>(db, SQL.startPosition);
+	const startPosition = prepare<null, OfMember & { cursor: number }>(db, SQL.startPosition);
 	const noteEnd = prepare<null, OfMember & { cursor: number }>(db, SQL.noteEnd);
 	const noteEnds = prepare<null, OfRoom & { cursor: number }>(db, SQL.noteEnds);
 	const leave = prepare<null, OfMember>(db, SQL.leave);
@@ -164,8 +193,6 @@ export function createMembersStore(db: Database) {
 	const endPosition = prepare<null, OfMember>(db, SQL.endPosition);
 	const setRole = prepare<null, OfMember & { role: Role }>(db, SQL.setRole);
 	const hide = prepare<null, OfMember & { cursor: number }>(db, SQL.hide);
-	const deliver = prepare<{ seq: number }, OfMember & { seq: number }>(db, SQL.deliver);
-	const read = prepare<{ seq: number }, OfMember & { seq: number }>(db, SQL.read);
 
 	return {
 		/** The room with the caller's role in it; undefined when there is none (any more). */
@@ -197,7 +224,8 @@ export function createMembersStore(db: Database) {
 		/** Makes a user a member, with its positions at the head. False for one who is a member. */
 		insert: (row: OfMember & { role: Role; joined_at: number; cursor: number }): boolean => {
 			if (join.get(row) === null) return false;
-			startPosition.run({ tenant: row.tenant, room: row.room, user_id: row.user_id });
+			const { tenant, room, user_id, cursor } = row;
+			startPosition.run({ tenant, room, user_id, cursor });
 			return true;
 		},
 		/** Ends a membership; from when to when it was is kept for who was away. */
@@ -214,10 +242,56 @@ export function createMembersStore(db: Database) {
 		updateRole: (row: OfMember & { role: Role }): void => void setRole.run(row),
 		/** Hides the room from the user's list until its last_cursor is above `cursor`; 0 shows it. */
 		updateHidden: (row: OfMember & { cursor: number }): void => void hide.run(row),
-		/** Moves the delivered position up to `seq`. False when it was there already. */
-		updateDelivered: (row: OfMember & { seq: number }): boolean => deliver.get(row) !== null,
+		...createPositions(db),
+	};
+}
+
+/** Moving positions, and, for a resume, which changed since a cursor, the one itself included. */
+function createPositions(db: Database) {
+	type Since = { tenant: TenantNo; since: number };
+	type OfRoom = Since & { room: RoomNo };
+	type Move = {
+		tenant: TenantNo;
+		room: RoomNo;
+		user_id: UserId;
+		seq: number;
+		cursor: number;
+	};
+	const deliver = prepare<{ seq: number }, Move>(db, SQL.deliver);
+	const read = prepare<{ seq: number }, Move>(db, SQL.read);
+	const touchPositions = prepare<null, Omit<Move, 'user_id' | 'seq'>>(db, SQL.touchPositions);
+
+	/** The room remembers that one of its positions moved. */
+	function hasMoved(move: typeof deliver, row: Move): boolean {
+		if (move.get(row) === null) return false;
+		const { tenant, room, cursor } = row;
+		touchPositions.run({ tenant, room, cursor });
+		return true;
+	}
+
+	const rooms = prepare<ChangedRoomRow, Since & { user_id: UserId }>(db, SQL.changedRooms);
+	const positions = prepare<PositionRow, OfRoom & { after: string; limit: number }>(
+		db,
+		SQL.changedPositions,
+	);
+	const own = prepare<PositionRow, OfRoom & { user_id: UserId }>(db, SQL.ownPosition);
+	return {
+		/**
+		 * Moves the delivered position up to `seq`; `cursor` is the last event's before that. False when it was
+		 * there already.
+		 */
+		updateDelivered: (row: Move): boolean => hasMoved(deliver, row),
 		/** Moves the read position, and with it the delivered one, up to `seq`, an existing message. */
-		updateRead: (row: OfMember & { seq: number }): boolean => read.get(row) !== null,
+		updateRead: (row: Move): boolean => hasMoved(read, row),
+
+		/** A user's rooms in which a position may have changed. */
+		listChangedRooms: (tenant: TenantNo, user_id: UserId, since: number): ChangedRoomRow[] =>
+			rooms.all({ tenant, user_id, since }),
+		/** The first `limit` of a room's that changed, with a user id above `after`, in the order of user ids. */
+		listChangedPositions: (row: OfRoom & { after: string; limit: number }): PositionRow[] =>
+			positions.all(row),
+		findChangedPosition: (row: OfRoom & { user_id: UserId }): PositionRow | undefined =>
+			own.get(row) ?? undefined,
 	};
 }
 

@@ -54,7 +54,8 @@ const SQL = {
 	insert: `INSERT INTO messages (tenant, room, seq, cursor, ordinal, message_id, sender_id, content, meta,
 			client_msg_id, body_hash, created_at)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-	moveSender: `UPDATE positions SET delivered_seq = ?, read_seq = ?, read_ordinal = ?
+	moveSender: `UPDATE positions
+		SET delivered_seq = ?, read_seq = ?, read_ordinal = ?, changed_cursor = ?
 		WHERE tenant = ? AND room = ? AND user_id = ?`,
 	ascending: `SELECT ${COLUMNS} FROM messages
 		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
@@ -99,7 +100,7 @@ export function createMessagesStore(db: Database) {
 			number,
 		]
 	>(db, SQL.insert);
-	const moveSender = prepare<null, [number, number, number, number, number, string]>(
+	const moveSender = prepare<null, [number, number, number, number, number, number, string]>(
 		db,
 		SQL.moveSender,
 	);
@@ -141,7 +142,7 @@ export function createMessagesStore(db: Database) {
 				message.body_hash,
 				message.created_at,
 			);
-			if (!isSystem) moveSender.run(seq, seq, ordinal, tenant, room, sender_id);
+			if (!isSystem) moveSender.run(seq, seq, ordinal, cursor, tenant, room, sender_id);
 			return { outcome: 'stored', room, seq };
 		},
 

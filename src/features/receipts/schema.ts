@@ -1,6 +1,12 @@
 import { Type } from '@sinclair/typebox';
 import { defineEvent } from '../../core/event.ts';
-import { RoomIdField, SeqField, SuccessField, UserIdField } from '../../core/fields.ts';
+import {
+	HeadSeqField,
+	RoomIdField,
+	SeqField,
+	SuccessField,
+	UserIdField,
+} from '../../core/fields.ts';
 import type { RoomId, UserId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
 
@@ -52,4 +58,29 @@ export const readUpdated = defineEvent({
 	summary: 'A member read up to seq',
 	data: Receipt,
 	example: { room_id, seq: 42, user_id: 'bob' as UserId },
+});
+
+/** In one frame; a larger room has several. */
+export const POSITIONS_MAX = 100;
+
+/** Told to who resumes, in the place of what it missed of the two. */
+export const positionsChanged = defineEvent({
+	type: 'positions.changed',
+	frame: 'positions',
+	summary: 'Where members of a room are, of whom that changed while the user was away',
+	data: Type.Object({
+		room_id: RoomIdField,
+		positions: Type.Array(
+			Type.Object({
+				user_id: UserIdField,
+				last_read_seq: HeadSeqField,
+				last_delivered_seq: HeadSeqField,
+			}),
+			{ minItems: 1, maxItems: POSITIONS_MAX },
+		),
+	}),
+	example: {
+		room_id,
+		positions: [{ user_id: 'bob' as UserId, last_read_seq: 41, last_delivered_seq: 42 }],
+	},
 });

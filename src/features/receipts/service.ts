@@ -27,13 +27,14 @@ export function createReceipts({ writer, liveReceiptsMax }: ReceiptsDeps) {
 			caller: UserCaller,
 			input: InputOf<typeof sendAck>,
 		): Promise<OutputOf<typeof sendAck>> =>
-			writer.commit(caller, async (tx) => {
+			writer.commit(caller, async (tx, place) => {
 				const { tenant, user_id } = caller;
 				const access = await requireAccess(tx, caller, input.room_id);
 				const { room, room_id, last_seq } = access;
 				const seq = Math.min(input.seq, last_seq);
+				const cursor = place.cursor - 1;
 				const value = { success: true as const };
-				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq });
+				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq, cursor });
 				if (!hasMoved) return { value };
 				const stream = liveStreamOf(access, user_id, liveReceiptsMax);
 				const paced = { room_id, user_id, at: seq, ...pace };

@@ -14,7 +14,7 @@ const used = useServer({ DEFAULT_RATE_LIMIT: '0', WS_FRAMES_PER_SECOND: '0' });
 
 /** So many frames from one resume to the next. */
 const STEP = 3;
-const STATELESS = new Set(['connected', 'replay.done', 'pong']);
+const STATELESS = new Set(['connected', 'positions', 'replay.done', 'pong']);
 const toldOf = (frames: readonly Frame[]) => frames.filter(({ type }) => !STATELESS.has(type));
 
 /** Rooms that bob stays in, leaves, and comes to, with so many messages and other events in each. */
@@ -64,4 +64,64 @@ test('a resume from anywhere brings what the own tenant told, and nothing else',
 		await expectOwn(tenant, heard);
 	}
 	await Promise.all(witnesses.map((socket) => socket.close()));
+}, 20_000);
+
+/** What bob is told of positions who comes back with a cursor: by room, and the members in their order. */
+async function positionsFor(tenant: TestTenant, user: string, cursor: string) {
+	const query = `cursor=${cursor}`;
+	const socket = await openSocket(tenant.server, { key: tenant.api_key, user, query });
+	await socket.next('replay.done');
+	await socket.close();
+	return socket.all<{ room_id: string; positions: object[] }>('positions');
+}
+
+test('positions are those of the own tenant, where the other has them in the same rooms and of the same users', async () => {
+	const twins = [await createTenant(used.server), await createTenant(used.server)] as const;
+	const rooms: string[] = [];
+	const cursors: string[] = [];
+	for (const tenant of twins) {
+		const { room_id } = await createGroup(tenant, 'alice', ['bob', 'carol']);
+		rooms.push(room_id);
+		for (let n = 0; n < 4; n++) await sendMessage(tenant, 'alice', room_id, `${n}`);
+		cursors.push((await sendMessage(tenant, 'alice', room_id, 'last')).cursor);
+	}
+	const ack = async (side: 0 | 1, user: string, seq: number) =>
+		bodyOf(await twins[side].as(user).post('/acks', { room_id: rooms[side], seq }), 200);
+	await ack(0, 'bob', 1);
+	await ack(1, 'bob', 2);
+	await ack(1, 'carol', 3);
+	await ack(0, 'carol', 4);
+	const read = { room_id: rooms[1], seq: 5 };
+	bodyOf(await twins[1].as('bob').post(`/rooms/${rooms[1]}/read`, { seq: read.seq }), 200);
+
+	const at = (user_id: string, last_read_seq: number, last_delivered_seq: number) => ({
+		...{ user_id, last_read_seq, last_delivered_seq },
+	});
+	const expected = [
+		[at('alice', 5, 5), at('bob', 0, 1), at('carol', 0, 4)],
+		[at('alice', 5, 5), at('bob', 5, 5), at('carol', 0, 3)],
+	];
+	for (const [side, tenant] of twins.entries()) {
+		const told = await positionsFor(tenant, 'bob', cursors[side] ?? '');
+		expect(told).toEqual([
+			{ type: 'positions', room_id: rooms[side], positions: expected[side] },
+		] as never);
+	}
+}, 20_000);
+
+test('a room’s end ends the stays in it, and none in the other tenant’s room of the same number', async () => {
+	const [one, other] = [await createTenant(used.server), await createTenant(used.server)];
+	const witness = await other.socket('bob');
+	const room = await createGroup(one, 'alice', ['bob']);
+	const twin = await createGroup(other, 'alice', ['bob']);
+	for (let n = 0; n < 5; n++) {
+		await sendMessage(one, 'alice', room.room_id, `${n}`);
+		await sendMessage(other, 'alice', twin.room_id, `${n}`);
+	}
+	bodyOf(await one.as('alice').delete(`/rooms/${room.room_id}`), 200);
+	await sendMessage(other, 'alice', twin.room_id, 'goes on');
+	await witness.settle();
+
+	await expectOwn(other, toldOf(witness.frames));
+	await witness.close();
 }, 20_000);

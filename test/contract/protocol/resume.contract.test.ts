@@ -20,11 +20,12 @@ const resumed = (tenant: TestTenant, user: string, cursor: unknown) =>
 const STORED = /^(message|room\.(created|updated|deleted)|member\.(added|updated|removed))$/;
 const storedOf = (frames: readonly Frame[]) => frames.filter(({ type }) => STORED.test(type));
 
-/** The frames between `connected` and `replay.done`, and the latter. */
+/** The frames between `connected` and `replay.done` but for `positions`, and the latter. */
 async function replayOf(socket: Socket) {
 	const done = await socket.next<{ cursor: string; count: number }>('replay.done');
 	const at = socket.frames.findIndex(({ type }) => type === 'replay.done');
-	return { frames: socket.frames.slice(1, at), done };
+	const frames = socket.frames.slice(1, at).filter(({ type }) => type !== 'positions');
+	return { frames, done };
 }
 
 describe('a socket that resumes', () => {
@@ -56,6 +57,64 @@ describe('a socket that resumes', () => {
 		await Promise.all([bob.settle(), witness.settle()]);
 		expect(storedOf(bob.frames)).toEqual(storedOf(witness.frames));
 		await Promise.all([bob.close(), witness.close()]);
+	});
+
+	test('is told the positions that changed, before the rest; what follows moves them on', async () => {
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob, who.carol]);
+		const quiet = await createGroup(tenant, who.carol, [who.alice]);
+		const witness = await tenant.socket(who.bob);
+		await sendMessage(tenant, who.alice, room_id, 'one');
+		await sendMessage(tenant, who.alice, room_id, 'two');
+		const cursor = witness.connected.cursor;
+		const positionsOf = (socket: Socket) =>
+			socket.all<{ room_id: string; positions: object[] }>('positions');
+		bodyOf(await tenant.as(who.carol).post(`/rooms/${room_id}/read`, { seq: 2 }), 200);
+		bodyOf(await tenant.as(who.bob).post('/acks', { room_id, seq: 1 }), 200);
+
+		const bob = await resumed(tenant, who.bob, cursor);
+		await bob.next('replay.done');
+		const [told] = positionsOf(bob);
+
+		expect(bob.frames.slice(0, 4).map(({ type }) => type)).toEqual([
+			...['connected', 'positions', 'message', 'message'],
+		]);
+		expect(bob.connected.unread_count).toBe(2);
+		expect(told).toEqual({
+			type: 'positions',
+			room_id,
+			positions: [
+				{ user_id: who.alice, last_read_seq: 2, last_delivered_seq: 2 },
+				{ user_id: who.bob, last_read_seq: 0, last_delivered_seq: 1 },
+				{ user_id: who.carol, last_read_seq: 2, last_delivered_seq: 2 },
+			].sort((one, other) => (one.user_id < other.user_id ? -1 : 1)),
+		});
+		expect(positionsOf(bob)).toHaveLength(1);
+		bodyOf(await tenant.as(who.bob).post(`/rooms/${room_id}/read`, { seq: 2 }), 200);
+		expect(await bob.next('read.updated')).toMatchObject({ user_id: who.bob, seq: 2 });
+
+		// Not of a room that he is not in, and not of one that is only listened to: no resume.
+		expect(JSON.stringify(bob.frames)).not.toContain(quiet.room_id);
+		expect(positionsOf(witness)).toEqual([]);
+		await Promise.all([bob.close(), witness.close()]);
+	});
+
+	test('by a frame, with no event missed, is told the positions all the same', async () => {
+		const { tenant, who } = await used.stage();
+		const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
+		const { cursor } = await sendMessage(tenant, who.alice, room_id, 'one');
+		bodyOf(await tenant.as(who.bob).post('/acks', { room_id, seq: 1 }), 200);
+		const alice = await tenant.socket(who.alice);
+
+		await alice.request({ type: 'resume', cursor });
+
+		const positions = alice.all<{ positions: object[] }>('positions');
+		expect(positions.flatMap((frame) => frame.positions)).toContainEqual({
+			user_id: who.bob,
+			last_read_seq: 0,
+			last_delivered_seq: 1,
+		});
+		await alice.close();
 	});
 
 	test('with nothing missed is told so, and is live', async () => {
@@ -264,7 +323,8 @@ describe('the resume frame', () => {
 		await bob.settle();
 
 		expect(reply).toMatchObject({ type: 'reply', data: { success: true } });
-		expect(bob.frames.slice(1).map(({ type }) => type)).toEqual([
+		const types = bob.frames.slice(1).map(({ type }) => type);
+		expect(types.filter((type) => type !== 'positions')).toEqual([
 			'message',
 			'replay.done',
 			'reply',
