@@ -27,7 +27,7 @@ import {
 	type removeMember,
 	type updateMember,
 } from './schema.ts';
-import type { Access, FollowedRow, MemberRow, MembersStore, PositionRow } from './store.ts';
+import type { Access, FollowedRow, MemberRow, MembersStore } from './store.ts';
 
 export type { Access, FollowedRow, PositionRow } from './store.ts';
 
@@ -89,39 +89,6 @@ export const sharesRoom = (
 	user_id: UserId,
 	other: UserId,
 ): boolean | Promise<boolean> => tx.members.isShared(tenant, user_id, other);
-
-/** A page of positions that changed since a cursor: of one room, in the order of user ids. */
-export interface ChangedPositions {
-	room_id: RoomId;
-	rows: readonly PositionRow[];
-}
-
-/**
- * The positions in a user's rooms that changed since a cursor, the one itself included: of all members in
- * rooms of at most `sizeMax` (0: no room is too large), of the user itself in larger ones.
- */
-export async function* changedPositions(
-	tx: MembersTx,
-	{ tenant, user_id }: UserCaller,
-	since: number,
-	{ sizeMax, pageMax }: { sizeMax: number; pageMax: number },
-): AsyncGenerator<ChangedPositions, void, void> {
-	for (const changed of await tx.members.listChangedRooms(tenant, user_id, since)) {
-		const { room, room_id, member_count } = changed;
-		if (sizeMax > 0 && member_count > sizeMax) {
-			const own = await tx.members.findChangedPosition({ tenant, room, user_id, since });
-			if (own !== undefined) yield { room_id, rows: [own] };
-			continue;
-		}
-		for (let after = ''; ; ) {
-			const of = { tenant, room, since, after, limit: pageMax };
-			const rows = await tx.members.listChangedPositions(of);
-			if (rows.length > 0) yield { room_id, rows };
-			if (rows.length < pageMax) break;
-			after = rows.at(-1)?.user_id ?? '';
-		}
-	}
-}
 
 /**
  * Who hears of what a member does live: a small room, else the user's own sockets. `sizeMax` 0: no room

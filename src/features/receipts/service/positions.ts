@@ -1,7 +1,7 @@
 import type { UserCaller } from '../../../core/caller.ts';
 import { liveFrameOf } from '../../../core/event.ts';
 import type { RoomId } from '../../../core/ids.ts';
-import { changedPositions, type MembersTx, type PositionRow } from '../../members/service.ts';
+import type { MembersTx, PositionRow } from '../../members/service.ts';
 import { POSITIONS_MAX, positionsChanged } from '../schema.ts';
 
 /** The positions that a user who resumes is told, round by round. One a resume. */
@@ -41,4 +41,37 @@ export function createPositionsReplay(
 		}
 	}
 	return { since };
+}
+
+/** A page of positions that changed since a cursor: of one room, in the order of user ids. */
+interface ChangedPositions {
+	room_id: RoomId;
+	rows: readonly PositionRow[];
+}
+
+/**
+ * The positions in a user's rooms that changed since a cursor, the one itself included: of all members in
+ * rooms of at most `sizeMax` (0: no room is too large), of the user itself in larger ones.
+ */
+async function* changedPositions(
+	tx: MembersTx,
+	{ tenant, user_id }: UserCaller,
+	since: number,
+	{ sizeMax, pageMax }: { sizeMax: number; pageMax: number },
+): AsyncGenerator<ChangedPositions, void, void> {
+	for (const changed of await tx.members.listChangedRooms(tenant, user_id, since)) {
+		const { room, room_id, member_count } = changed;
+		if (sizeMax > 0 && member_count > sizeMax) {
+			const own = await tx.members.findChangedPosition({ tenant, room, user_id, since });
+			if (own !== undefined) yield { room_id, rows: [own] };
+			continue;
+		}
+		for (let after = ''; ; ) {
+			const of = { tenant, room, since, after, limit: pageMax };
+			const rows = await tx.members.listChangedPositions(of);
+			if (rows.length > 0) yield { room_id, rows };
+			if (rows.length < pageMax) break;
+			after = rows.at(-1)?.user_id ?? '';
+		}
+	}
 }
