@@ -31,6 +31,8 @@ interface Example {
 }
 
 const DONE = { success: true };
+/** Neither was ever there. */
+const OFFLINE_BOTH = { presences: [{ status: 'offline' }, { status: 'offline' }] };
 
 const EXAMPLES: Readonly<Record<string, Example>> = {
 	send_message: {
@@ -63,6 +65,18 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 		fields: ({ room_id }) => ({ room_id, after_seq: 1, before_seq: 3, limit: 5 }),
 		reply: { messages: [{ seq: 2 }], has_more: false },
 		replyToLess: { messages: [{ seq: 1 }, { seq: 2 }, { seq: 3 }], has_more: false },
+	},
+	'presence.query': {
+		fields: ({ who }) => ({ user_ids: [who.alice, who.mallory] }),
+		reply: OFFLINE_BOTH,
+	},
+	'presence.subscribe': {
+		fields: ({ who }) => ({ user_ids: [who.alice, who.mallory] }),
+		reply: OFFLINE_BOTH,
+	},
+	'presence.unsubscribe': {
+		fields: ({ who }) => ({ user_ids: [who.alice, who.mallory] }),
+		reply: DONE,
 	},
 	resume: { fields: ({ cursor }) => ({ cursor }), reply: DONE },
 	ping: { fields: () => ({}), reply: DONE },

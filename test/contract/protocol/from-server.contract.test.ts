@@ -73,6 +73,8 @@ const LOOKS: Readonly<Record<string, (value: unknown) => boolean>> = {
 	count: isCount,
 	reason: isOneOf('expired', 'unknown'),
 	reconnect_after_ms: isCount,
+	status: isOneOf('online', 'offline'),
+	last_seen_at: isTime,
 };
 
 const roomOf = ({ tenant, who, room_id }: Scene, user: keyof Cast = 'alice') => ({
@@ -119,6 +121,13 @@ const SCENES: Readonly<Record<string, Happen>> = {
 		await alice.request({ type: 'typing.start', room_id });
 		await alice.close();
 		return bob.next('typing');
+	},
+	async 'presence.update'({ tenant, who, bob }) {
+		const alice = await tenant.socket(who.alice);
+		const online = await bob.next('presence.update');
+		expect(online).toEqual({ type: 'presence.update', user_id: who.alice, status: 'online' });
+		await alice.close();
+		return bob.next('presence.update', 15_000);
 	},
 	async 'room.created'({ tenant, who, bob }) {
 		await createGroup(tenant, who.carol, [who.bob]);
