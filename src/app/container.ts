@@ -22,9 +22,14 @@ import { createPresenceWorker } from '../features/presence/worker.ts';
 import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
-import { createTenants } from '../features/tenants/service.ts';
+import { createTenants, type Tenants } from '../features/tenants/service.ts';
 import { createTyping } from '../features/typing/service.ts';
 import { createSweeper } from '../features/typing/worker.ts';
+import { createFlushing } from '../features/usage/service/flushing.ts';
+import { createMeter, type UsageMeter } from '../features/usage/service/meter.ts';
+import { createStorage } from '../features/usage/service/storage.ts';
+import { createUsage } from '../features/usage/service.ts';
+import { createUsageWriter } from '../features/usage/worker.ts';
 import { createUsers } from '../features/users/service.ts';
 import { type AuthenticationDeps, createAuthentication } from '../http/authentication.ts';
 import { createConnections } from '../realtime/connections.ts';
@@ -59,10 +64,12 @@ export function createContainer(options: ContainerOptions) {
 	const generations = createGenerations();
 	const realtime = createRealtime(clock);
 	const metrics = createMetrics({ ...realtime, clock, version });
+	const meter = createMeter(clock);
 	const persistence = createPersistence({
 		...{ settings, clock, random, log, generations },
 		...realtime,
 		countMessage: metrics.countMessage,
+		countDelivered: meter.countDelivered,
 		onFatal: options.onFatal,
 	});
 	metrics.watch(persistence.writer, persistence.disk);
@@ -72,9 +79,11 @@ export function createContainer(options: ContainerOptions) {
 	};
 	const parts: Parts = { ...options, ...persistence, ...realtime, ids, generations, bounds };
 	const { presence, ...presenceParts } = createPresenceParts(parts);
+	const controlPlane = createControlPlane(parts);
+	const { usage, ...usageParts } = createUsageParts(parts, meter, controlPlane.tenants);
 	const features = {
-		presence,
-		...createControlPlane(parts),
+		...controlPlane,
+		...{ presence, usage },
 		...createRoomFeatures(parts),
 		...createUserFeatures(parts),
 		...createServerFeatures(parts),
@@ -84,6 +93,7 @@ export function createContainer(options: ContainerOptions) {
 		...realtime,
 		...persistence,
 		...presenceParts,
+		...{ meter, ...usageParts },
 		authentication: createCredentials(parts, features),
 		authorizer: createAuthorizer(createRateLimiter(clock)),
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
@@ -128,6 +138,18 @@ function createControlPlane(parts: Parts) {
 		plans: createPlans(parts),
 		managementKeys: createManagementKeys(parts),
 		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),
+	};
+}
+
+/** What tenants use: read, and written in the background. */
+function createUsageParts(parts: Parts, meter: UsageMeter, tenants: Tenants) {
+	const pause = () => new Promise<void>((resolve) => setImmediate(resolve));
+	const storage = createStorage({ ...parts, pause });
+	const flushing = createFlushing({ ...parts, meter, storage });
+	return {
+		usage: createUsage({ ...parts, flushing, storage, tenantOf: tenants.scopeOf }),
+		flushing,
+		usageWriter: createUsageWriter({ ...parts, flushing, storage }),
 	};
 }
 

@@ -19,15 +19,15 @@ async function waitUntil(
 
 /**
  * Stops in the order in which nothing is lost: no new connections; every socket told, its frames
- * answered, and closed; running requests answered, within SHUTDOWN_DRAIN_TIMEOUT; the writer emptied;
- * the file in order.
+ * answered, and closed; running requests answered, within SHUTDOWN_DRAIN_TIMEOUT; what was used
+ * written; the writer emptied; the file in order.
  *
  * Bun's `stop()` resolves only when the last socket is gone, so it is not waited for; `stop(true)` cuts
  * whatever the deadline left.
  */
 export async function stopServer(
 	{ server, metricsServer, gateway }: RunningServer,
-	{ settings, connections, writer, clock, close, presenceWorker }: Container,
+	{ settings, connections, writer, clock, close, presenceWorker, usageWriter }: Container,
 	log: Log,
 ): Promise<void> {
 	const deadlineMs = clock.monotonic() + settings.SHUTDOWN_DRAIN_TIMEOUT;
@@ -44,6 +44,7 @@ export async function stopServer(
 	const isInTime = await waitUntil(isQuiet, deadlineMs, clock.monotonic);
 	if (!isInTime) log.warn({ requests: server.pendingRequests }, 'Deadline: cutting what is left');
 	await presenceWorker.end();
+	await usageWriter.stop();
 	await writer.drain();
 	await server.stop(true);
 	await metricsServer?.stop(true);

@@ -27,6 +27,7 @@ import { createPlansStore } from '../features/plans/store.ts';
 import { createPresenceStore } from '../features/presence/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
+import { createUsageStore } from '../features/usage/store.ts';
 import { createUsersStore } from '../features/users/store.ts';
 import type { Hub } from '../realtime/hub.ts';
 import type { Pacer } from '../realtime/pacer.ts';
@@ -47,6 +48,7 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	events: createEventsStore(db),
 	users: createUsersStore(db),
 	presences: createPresenceStore(db),
+	usage: createUsageStore(db),
 });
 
 export interface PersistenceDeps {
@@ -60,6 +62,8 @@ export interface PersistenceDeps {
 	waiters: Pick<Waiters, 'wake'>;
 	/** Told of every stored message. */
 	countMessage(): void;
+	/** Told to how many sockets it went. */
+	countDelivered(tenant: TenantNo, frames: number): void;
 	/** The database cannot be written any more: the process must end. */
 	onFatal(error: unknown): void;
 }
@@ -89,15 +93,20 @@ export function createPersistence(deps: PersistenceDeps) {
 		}
 	}
 
-	function publish({ tenant_id, type, cursor, streams, frame, paced }: Publication): void {
+	function publish(publication: Publication): void {
+		const { tenant, tenant_id, type, cursor, streams, frame, paced } = publication;
 		if (paced !== undefined) {
 			pacer.publish(tenant_id, { streams, frame, paced });
 			return;
 		}
-		if (type === messageCreated.type) deps.countMessage();
+		const { deliveries } = hub.counters;
 		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
 		if (cursor === null) return;
 		hub.tellBackends(tenant_id, frame);
+		if (type === messageCreated.type) {
+			deps.countMessage();
+			deps.countDelivered(tenant, hub.counters.deliveries - deliveries);
+		}
 		waiters.wake(tenant_id);
 	}
 

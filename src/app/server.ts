@@ -10,6 +10,7 @@ import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
 import { routeStatus } from '../features/status/routes.ts';
 import { routeTenants } from '../features/tenants/routes.ts';
+import { routeUsage } from '../features/usage/routes.ts';
 import { routeUsers } from '../features/users/routes.ts';
 import { createAnswerHeaders } from '../http/answer-headers.ts';
 import type { Answering } from '../http/answering.ts';
@@ -88,6 +89,7 @@ export function startServer(container: Container): RunningServer {
 	routeReceipts(face, features.receipts);
 	routeEvents(face, features.events);
 	routeUsers(face, features.users);
+	routeUsage(face, features.usage);
 	routeStatus(face, features.status, metrics);
 	const gateway = withBackground(container, createSockets(container, answering));
 	gateway.route(app);
@@ -108,6 +110,7 @@ export function startServer(container: Container): RunningServer {
 	container.pruner.start();
 	container.sweeper.start();
 	container.presenceWorker.start();
+	container.usageWriter.start();
 	return {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
@@ -135,7 +138,7 @@ function withBackground(
 }
 
 function createAnswering(
-	{ settings, clock, ids, log, authentication, authorizer, metrics }: Container,
+	{ settings, clock, ids, log, authentication, authorizer, metrics, meter }: Container,
 	server: () => AnyElysia['server'],
 ): Answering {
 	const clientAddress = createClientAddress(settings.TRUSTED_PROXIES);
@@ -149,6 +152,7 @@ function createAnswering(
 				request.headers.get('X-Forwarded-For'),
 			),
 		observe: metrics.observe,
+		usage: meter,
 	};
 }
 

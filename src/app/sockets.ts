@@ -1,9 +1,11 @@
 import { connectionFrames } from '../features/connections/frames.ts';
 import { openConnection } from '../features/connections/schema.ts';
+import { frameTypeOf } from '../features/events/schema.ts';
 import { loggedBy } from '../features/events/service/logged.ts';
 import { missedBy } from '../features/events/service/missed.ts';
 import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
+import { messageCreated } from '../features/messages/schema.ts';
 import { presenceFrames } from '../features/presence/frames.ts';
 import { receiptFrames } from '../features/receipts/frames.ts';
 import { createPositionsReplay } from '../features/receipts/service/positions.ts';
@@ -22,9 +24,12 @@ import type { Container } from './container.ts';
  */
 const LOOK_BACK_MS = PACE_MS + 4000;
 
+/** How a message's frame begins. @see frameOfStored */
+const MESSAGE_FRAME = `{"type":"${frameTypeOf(messageCreated)}",`;
+
 /** Binds every feature's frames, and makes the gateway that they come in through. */
 export function createSockets(
-	{ settings, bounds, connections, features, generations, read, random }: Container,
+	{ settings, bounds, connections, features, generations, read, random, meter }: Container,
 	answering: Answering,
 ): Gateway {
 	const frameBytesMax = settings.MAX_BODY_BYTES;
@@ -38,6 +43,9 @@ export function createSockets(
 			positions: createPositionsReplay(read, caller, settings.LIVE_RECEIPTS_MAX),
 		}),
 		loggedBy: (tenant, cursors) => loggedBy(read, tenant, cursors),
+		countReplayed({ tenant }, frame) {
+			if (frame.startsWith(MESSAGE_FRAME)) meter.countDelivered(tenant, 1);
+		},
 		greeting: {
 			heartbeat_ms: HEARTBEAT_MS,
 			limits: {

@@ -64,9 +64,11 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			heads.advance(scope.tenant, publications.length);
 			if (once !== undefined) connection.answers.insert(once, outcome.value, clock.now());
 			connection.release.run();
+			if (outcome.messages !== undefined) heads.countMessages(scope.tenant, outcome.messages);
 			if (outcome.effects !== undefined) revocations.note(outcome.effects);
+			const { tenant, tenant_id } = scope;
 			for (const live of outcome.live ?? []) {
-				publications.push({ tenant_id: scope.tenant_id, type: null, cursor: null, ...live });
+				publications.push({ tenant, tenant_id, type: null, cursor: null, ...live });
 			}
 			return { outcome, publications };
 		} catch (error) {
@@ -109,7 +111,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			});
 			const frame = frameOfStored(event.frame, encodeCursor(place.epoch, cursor), data);
 			const streams = event.also === undefined ? [event.stream] : [event.stream, ...event.also];
-			return { tenant_id, type: event.type, cursor, streams, frame };
+			return { tenant, tenant_id, type: event.type, cursor, streams, frame };
 		});
 	}
 

@@ -32,6 +32,8 @@ export interface Outcome<Value> {
 	/** Told to who listens now, and to nobody later: these are in no log. */
 	live?: readonly LiveFrame[];
 	effects?: readonly Effect[];
+	/** How many messages it stored, and the `created_at` by which they count for a day. */
+	messages?: { count: number; at: number };
 }
 
 /**
@@ -43,6 +45,7 @@ export type Change<Tx, Value> = (tx: Tx, place: Place) => Outcome<Value> | Promi
 
 /** What subscribers of some streams are sent after a commit. */
 export interface Publication {
+	tenant: TenantNo;
 	tenant_id: TenantId;
 	/** The event's type and cursor; null for what the log does not hold. */
 	type: string | null;

@@ -1,45 +1,65 @@
 import { assert } from '../core/errors.ts';
 import type { TenantNo } from '../core/ids.ts';
 import type { EventLog } from './event-log.ts';
+import { MessageCount } from './message-count.ts';
 
 /** Where in the log a change stands. */
 export interface Place {
 	epoch: string;
 	/** The number its first event will get; its k-th gets `cursor + k - 1`. */
 	cursor: number;
+	/** What the tenant has stored before it, in this batch too. */
+	messages: Pick<MessageCount, 'onDayOf' | 'inMonthOf'>;
 }
 
 /** The log heads a batch has touched: read once, counted in memory, stored once before the COMMIT. */
 export interface LogHeads {
 	placeOf(tenant: TenantNo): Place;
 	advance(tenant: TenantNo, events: number): void;
+	/** Of a change that has succeeded: outside of its savepoint, for what it counts is the batch's. */
+	countMessages(tenant: TenantNo, messages: { count: number; at: number }): void;
 	store(): void;
 }
 
+interface Head extends Place {
+	messages: MessageCount;
+}
+
+const NO_MESSAGES = { message_day: 0, day_messages: 0, month_messages: 0 };
+
 export function createLogHeads(log: EventLog): LogHeads {
-	const places = new Map<TenantNo, Place>();
+	const heads = new Map<TenantNo, Head>();
 	const moved = new Set<TenantNo>();
+
+	function headOf(tenant: TenantNo): Head {
+		let head = heads.get(tenant);
+		if (head === undefined) {
+			const row = log.findWhole(tenant);
+			const { epoch = '', last_cursor = 0 } = row ?? {};
+			const messages = new MessageCount(log, tenant, row ?? { ...NO_MESSAGES });
+			head = { epoch, cursor: last_cursor + 1, messages };
+			heads.set(tenant, head);
+		}
+		return head;
+	}
+
 	return {
-		placeOf(tenant) {
-			let place = places.get(tenant);
-			if (place === undefined) {
-				const head = log.findHead(tenant);
-				place = { epoch: head?.epoch ?? '', cursor: (head?.last_cursor ?? 0) + 1 };
-				places.set(tenant, place);
-			}
-			return place;
-		},
+		placeOf: headOf,
 		advance(tenant, events) {
 			if (events === 0) return;
-			const place = places.get(tenant);
-			assert(place !== undefined && place.epoch !== '', 'only a tenant has events');
-			places.set(tenant, { epoch: place.epoch, cursor: place.cursor + events });
+			const { epoch, cursor, messages } = headOf(tenant);
+			assert(epoch !== '', 'only a tenant has events');
+			heads.set(tenant, { epoch, cursor: cursor + events, messages });
+			moved.add(tenant);
+		},
+		countMessages(tenant, { at, count }) {
+			headOf(tenant).messages.add(at, count);
 			moved.add(tenant);
 		},
 		store() {
 			for (const tenant of moved) {
-				const place = places.get(tenant);
-				if (place !== undefined) log.moveHead(tenant, place.cursor - 1);
+				const { cursor, messages } = headOf(tenant);
+				log.moveHead(tenant, cursor - 1, messages.open);
 			}
 		},
 	};

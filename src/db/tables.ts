@@ -28,6 +28,8 @@ import type {
 	UserId,
 } from '../core/ids.ts';
 
+export { usageDays, usageUsers } from './usage-tables.ts';
+
 const tenantNo = () => integer().$type<TenantNo>().notNull();
 const roomNo = () => integer().$type<RoomNo>().notNull();
 const userId = () => text().$type<UserId>().notNull();
@@ -142,6 +144,11 @@ export const tenantHeads = sqliteTable('tenant_heads', {
 	last_room: integer().notNull(),
 	/** Events up to here are gone: a cursor below it cannot be resumed from. */
 	pruned_through: integer().notNull().default(0),
+	/** The UTC day, counted from 1970, of the message that was stored last. */
+	message_day: integer().notNull().default(0),
+	/** Messages stored on that day so far, and in its month. Earlier days are in usage_days. */
+	day_messages: integer().notNull().default(0),
+	month_messages: integer().notNull().default(0),
 });
 
 export const apiKeys = sqliteTable(

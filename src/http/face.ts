@@ -52,11 +52,17 @@ export type UseCase<Op extends Operation> = (
 ) => Promise<OutputOf<Op>>;
 
 /** An answer in another form than the operation's JSON, for who asks for it. */
-export interface Alternative {
+export interface Alternative<Input = unknown, Output = unknown> {
 	/** Its media type, without parameters, for the docs. */
 	type: string;
-	/** Undefined when the request wants the JSON after all. */
-	instead(request: Request): Promise<{ body: string; type: string }> | undefined;
+	/**
+	 * Undefined when the request wants the JSON after all. `answer` asks the use-case, for what was
+	 * asked for with these fields in the place of its own.
+	 */
+	instead(
+		request: Request,
+		answer: (fields?: Partial<Input>) => Promise<Output>,
+	): Promise<{ body: string; type: string } | undefined> | undefined;
 }
 
 export interface FaceDeps extends Answering {
@@ -103,6 +109,7 @@ export function createFace(deps: FaceDeps) {
 				exchange.tenant = caller;
 				admitPage(exchange, profile.allowed_origins ?? deps.allowedOrigins);
 				authorizer.authorize(caller, operation, operation.cost ?? 0);
+				deps.usage.countRequest(caller);
 				return caller;
 			}
 		}
@@ -116,6 +123,7 @@ export function createFace(deps: FaceDeps) {
 	): Promise<CallerOf[Op['actor']]> {
 		if (caller.kind !== 'tenant') return caller as CallerOf[Actor] as CallerOf[Op['actor']];
 		const actor = await authentication.actAs(caller, userIdOf(request.headers));
+		deps.usage.countUser(actor);
 		return requireActor(actor, operation);
 	}
 
@@ -125,7 +133,7 @@ export function createFace(deps: FaceDeps) {
 		operation: Op,
 		useCase: UseCase<Op>,
 		success: Success<OutputOf<Op>> = 200,
-		alternative?: Alternative,
+		alternative?: Alternative<InputOf<Op>, OutputOf<Op>>,
 	) {
 		const parse = createInputParser(operation, deps.bounds);
 		const check: (output: unknown) => asserts output is OutputOf<Op> = createOutputCheck(operation);
@@ -141,9 +149,13 @@ export function createFace(deps: FaceDeps) {
 			const input = await readInput(exchange.request, params);
 			const actor = await actorOf(caller, operation, exchange.request);
 			const fields = parse(input);
-			const other = await alternative?.instead(exchange.request);
-			if (other !== undefined) {
-				return new Response(other.body, { headers: deps.answerHeaders(exchange, other.type) });
+			if (alternative !== undefined) {
+				const other = await alternative.instead(exchange.request, (changed) =>
+					useCase(actor, { ...fields, ...changed }, exchange.request),
+				);
+				if (other !== undefined) {
+					return new Response(other.body, { headers: deps.answerHeaders(exchange, other.type) });
+				}
 			}
 			const repeatable = isRepeatable
 				? repeatableOf(
@@ -226,7 +238,7 @@ export function createFace(deps: FaceDeps) {
 		operation: Op,
 		useCase: UseCase<Op>,
 		success?: Success<OutputOf<Op>>,
-		alternative?: Alternative,
+		alternative?: Alternative<InputOf<Op>, OutputOf<Op>>,
 	) => void;
 	const get: Bind = (...route) => bind('GET', ...route);
 	const post: Bind = (...route) => bind('POST', ...route);

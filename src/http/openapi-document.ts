@@ -51,6 +51,10 @@ const TAGS: readonly { name: string; description: string }[] = [
 		name: 'tickets',
 		description: 'What a page opens a WebSocket with, for it can set no headers there.',
 	},
+	{
+		name: 'usage',
+		description: 'What a tenant used, by month and by day, and what stands behind it.',
+	},
 	{ name: 'connections', description: 'The WebSocket over which events reach a user.' },
 	{ name: 'status', description: 'Whether the server is well, for probes and monitoring.' },
 ];

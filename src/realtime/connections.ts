@@ -45,8 +45,8 @@ export interface ConnectionsWatch {
 export interface Connections {
 	/** Idempotent. */
 	add(connection: Connection): void;
-	/** Idempotent. */
-	remove(connection: Connection): void;
+	/** Idempotent. Returns whether it was there. */
+	remove(connection: Connection): boolean;
 	ofTenant(tenant_id: TenantId): Iterable<Connection>;
 	/** A user's; with null the tenant's own, its backends'. */
 	ofUser(tenant_id: TenantId, user_id: UserId | null): Iterable<Connection>;
@@ -113,18 +113,19 @@ export function createConnections(): Connections {
 			const { tenant_id, user_id } = connection;
 			const tenant = tenants.get(tenant_id);
 			const sockets = tenant?.users.get(user_id);
-			if (tenant === undefined || sockets === undefined) return;
+			if (tenant === undefined || sockets === undefined) return false;
 			if (sockets instanceof Set) {
-				if (!sockets.delete(connection)) return;
+				if (!sockets.delete(connection)) return false;
 				if (sockets.size === 0) tenant.users.delete(user_id);
 			} else {
-				if (sockets !== connection) return;
+				if (sockets !== connection) return false;
 				tenant.users.delete(user_id);
 			}
 			if (--tenant.count === 0) tenants.delete(tenant_id);
 			size--;
 			if (!tenant.users.has(user_id) && isOfUser(connection)) watching?.went(connection);
 			watching?.removed(connection);
+			return true;
 		},
 		ofTenant: (tenant_id) => socketsOf(tenants.get(tenant_id)),
 		ofUser: (tenant_id, user_id) => listOf(ofUser(tenant_id, user_id)),

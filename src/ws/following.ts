@@ -43,6 +43,8 @@ export interface FollowingDeps {
 		caller: UserCaller,
 		after: number,
 	): Promise<{ from: number; positions: PositionsReplay }>;
+	/** Told of every frame that was replayed. */
+	countReplayed(caller: TenantCaller, frame: string): void;
 	/** What `connected` says of the server. */
 	greeting: Readonly<Record<string, unknown>>;
 }
@@ -94,6 +96,7 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 		let count = 0;
 		for await (const frame of frames) {
 			socket.send(frame);
+			deps.countReplayed(socket.grant.caller, frame);
 			count++;
 			while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
 			if (!socket.isOpen) return undefined;

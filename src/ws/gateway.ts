@@ -83,6 +83,7 @@ export function createGateway(deps: GatewayDeps) {
 		const { caller, profile } = credential;
 		const wanted = isBackend(caller, request, query) ? asBackend : asUser;
 		authorizer.authorize(caller, wanted, operation.cost ?? 0);
+		deps.usage.countRequest(caller);
 		const origin = request.headers.get('Origin');
 		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
 		const actor = await authentication.actAs(caller, requestedUser(request, query));
@@ -139,6 +140,7 @@ export function createGateway(deps: GatewayDeps) {
 			return;
 		}
 		connections.add(socket);
+		deps.usage.countOpened(socket.caller);
 		// What was revoked during the upgrade found no socket to close.
 		if (!deps.isCurrent(socket.caller.stamp)) {
 			socket.end('credential_revoked');
@@ -197,7 +199,7 @@ export function createGateway(deps: GatewayDeps) {
 		message: guarded(message),
 		close: guarded((ws: ServerWebSocket<Socket>) => {
 			ws.data.detach();
-			connections.remove(ws.data);
+			if (connections.remove(ws.data)) deps.usage.countClosed(ws.data.grant.caller);
 		}),
 		// Bun calls what is missing on `data` instead, so each of them is there.
 		drain: guarded((ws: ServerWebSocket<Socket>) => ws.data.onDrain()),

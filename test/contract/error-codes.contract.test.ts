@@ -202,7 +202,7 @@ async function createWorld(): Promise<World> {
 	const tenant = await createTenant(server);
 	const exhausted = await createTenant(server, { rate_limit: { requests_per_minute: 1 } });
 	await exhausted.as('owner').get('/rooms');
-	const { api_key, key_id } = await createKey(tenant, ['usage:read']);
+	const { api_key, key_id } = await createKey(tenant, ['webhooks:manage']);
 	const { room_id } = await createGroup(tenant, 'owner', ['bob']);
 	const dm = await tenant.as().post<Room>('/rooms', { type: 'dm', members: ['owner', 'bob'] });
 	const { plan_id } = await createPlan(server);

@@ -40,6 +40,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	receipts: ['members'],
 	typing: ['members'],
 	presence: ['members'],
+	usage: [],
 	users: [],
 	events: ['members', 'messages', 'rooms'],
 	status: [],

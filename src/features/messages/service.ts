@@ -70,6 +70,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 					return {
 						value: { ...data, cursor: encodeCursor(epoch, cursor) },
 						events: [eventOf(messageCreated, roomStream({ room, room_id }), data, { ref: seq })],
+						messages: { count: 1, at: row.created_at },
 					};
 				}
 				case 'duplicate':

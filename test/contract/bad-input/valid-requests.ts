@@ -89,7 +89,7 @@ export const pathOf = ({ template, params }: ValidRequest): string =>
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =
 	`events.list users.get users.update users.deactivate users.reactivate users.revoke
-	tokens.create`.split(/\s+/);
+	tokens.create usage.get`.split(/\s+/);
 
 export const isTenantsOwn = ({ operationId }: Declared['operation']): boolean =>
 	TENANTS_OWN.includes(operationId);

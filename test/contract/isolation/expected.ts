@@ -148,6 +148,10 @@ users.deactivate foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 40
 users.deactivate missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 tickets.create   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401 401 401
 connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 101 101 401 401 101 101 401 401
+usage.get        own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
+usage.inspect    own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 200 404
+usage.inspect    foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 404 200
+usage.inspect    missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401 404 404
 status.metrics   own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 403 403
 status.health    own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
 status.live      own          200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200 200
@@ -271,6 +275,7 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'users.revoke': 'users:write',
 	'tokens.create': 'tokens:create',
 	'tickets.create': 'tokens:create',
+	'usage.get': 'usage:read',
 	'connections.open': 'rooms:read',
 	'typing.start': 'rooms:read',
 	'typing.stop': 'rooms:read',

@@ -38,6 +38,8 @@ const row = (tenant: TenantNo, cursor: number, rest: Partial<EventRow> = {}): Ev
 	...rest,
 });
 
+const NO_MESSAGES = { message_day: 0, day_messages: 0, month_messages: 0 };
+
 describe('the event log', () => {
 	test('tells the head of a tenant, and of nobody else', () => {
 		const { log } = openLog();
@@ -50,7 +52,7 @@ describe('the event log', () => {
 	test('moves the head of one tenant only', () => {
 		const { log } = openLog();
 
-		log.moveHead(ONE, 12);
+		log.moveHead(ONE, 12, NO_MESSAGES);
 
 		expect(log.findHead(ONE)?.last_cursor).toBe(12);
 		expect(log.findHead(TWO)?.last_cursor).toBe(20);
@@ -79,9 +81,9 @@ describe('the heads of a batch', () => {
 		const { log } = openLog();
 		const heads = createLogHeads(log);
 
-		expect(heads.placeOf(ONE)).toEqual({ epoch: 'epoc1', cursor: 11 });
+		expect(heads.placeOf(ONE)).toMatchObject({ epoch: 'epoc1', cursor: 11 });
 		heads.advance(ONE, 2);
-		expect(heads.placeOf(ONE)).toEqual({ epoch: 'epoc1', cursor: 13 });
+		expect(heads.placeOf(ONE)).toMatchObject({ epoch: 'epoc1', cursor: 13 });
 		expect(log.findHead(ONE)?.last_cursor).toBe(10);
 		heads.store();
 
@@ -93,7 +95,7 @@ describe('the heads of a batch', () => {
 		const heads = createLogHeads(log);
 		heads.placeOf(TWO);
 		heads.advance(TWO, 0);
-		log.moveHead(TWO, 25);
+		log.moveHead(TWO, 25, NO_MESSAGES);
 
 		heads.store();
 

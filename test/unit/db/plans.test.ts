@@ -10,6 +10,7 @@ import { createMessagesStore } from '../../../src/features/messages/store.ts';
 import { createPresenceStore } from '../../../src/features/presence/store.ts';
 import { createRoomsStore } from '../../../src/features/rooms/store.ts';
 import { createTenantsStore } from '../../../src/features/tenants/store.ts';
+import { createUsageStore } from '../../../src/features/usage/store.ts';
 import { createUsersStore } from '../../../src/features/users/store.ts';
 import { statementsOf } from '../../tidy/statements.ts';
 
@@ -54,6 +55,7 @@ test('no statement of a store walks through all rows of a table, or of a tenant'
 		createMessagesStore(db),
 		createRoomsStore(db),
 		createTenantsStore(db),
+		createUsageStore(db),
 		createUsersStore(db),
 		createPresenceStore(db),
 	]);

@@ -152,6 +152,9 @@ export async function openApp(env: Record<string, string> = {}) {
 		pruner: container.pruner,
 		presenceRegistry: container.presenceRegistry,
 		lastSeen: container.lastSeen,
+		meter: container.meter,
+		/** Writes what was counted, as the server does every few seconds. */
+		flush: () => container.flushing.flush(false),
 		writer: container.writer,
 		/** The stores as reads see them. */
 		read: container.read,
