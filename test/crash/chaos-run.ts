@@ -15,7 +15,14 @@ import {
 	sendOverSocket,
 } from './chaos-load.ts';
 import { type CuttingProxy, startProxy } from './chaos-proxy.ts';
-import { differencesOf, isCaughtUp, returnsOf, type Truth, truthOf } from './chaos-truth.ts';
+import {
+	differencesOf,
+	isCaughtUp,
+	misplacedOf,
+	returnsOf,
+	type Truth,
+	truthOf,
+} from './chaos-truth.ts';
 import { createHistory } from './history.ts';
 import { violationsOf } from './invariants.ts';
 import { createRandomness, type Randomness } from './randomness.ts';
@@ -95,12 +102,15 @@ export async function runChaos(options: ChaosOptions): Promise<Outcome> {
 		for (const room_id of scene.room_ids) await post(scene, 'owner', room_id, 'the end');
 
 		const truth = truthOf(path, followers, before);
-		const areReady = () => followers.every((follower) => isCaughtUp(truth, follower));
+		const areReady = () =>
+			followers.every((follower) => isCaughtUp(truth, follower)) &&
+			misplacedOf(path, followers).length === 0;
 		// Whoever is not, differs below.
 		await eventually(areReady, options.catchUpMs).catch(() => {});
 		const open = followers.filter(({ isLive }) => isLive);
 		await within(Promise.all(open.map(({ settle }) => settle())), 'pongs').catch(() => {});
 		const violations = clientViolations(truth, followers, markers);
+		violations.push(...misplacedOf(path, followers));
 		for (const { client } of followers) client.close();
 		if ((await server.stop()) !== 0) violations.push('the server did not stop well');
 		violations.push(...violationsOf(path, scene.history, { isSettled: true }));

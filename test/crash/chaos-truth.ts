@@ -104,3 +104,32 @@ export function differencesOf(truth: Truth, { user, told }: Follower): string[] 
 			`“${is[first]}” for “${must[first]}” at ${first}, after “${is[first - 1]}”`,
 	];
 }
+
+/**
+ * How the positions that a client was told differ from those that are stored, in the rooms that it
+ * was in from the beginning.
+ */
+export function misplacedOf(path: string, followers: readonly Follower[]): string[] {
+	const db = new Database(path, { readonly: true });
+	try {
+		const stored = db
+			.query<{ room_id: string; user_id: string; read_seq: number; delivered_seq: number }, []>(
+				`SELECT r.room_id, p.user_id, p.read_seq, p.delivered_seq FROM positions p
+				JOIN rooms r ON r.tenant = p.tenant AND r.room = p.room`,
+			)
+			.all();
+		return followers.flatMap(({ user, positions, cameTo }) => {
+			const own = new Set(stored.filter((row) => row.user_id === user).map((row) => row.room_id));
+			return stored
+				.filter(({ room_id }) => own.has(room_id) && !cameTo.has(room_id))
+				.flatMap(({ room_id, user_id, read_seq, delivered_seq }) => {
+					const [read, delivered] = positions.get(`${room_id} ${user_id}`) ?? [0, 0];
+					if (read === read_seq && delivered === delivered_seq) return [];
+					const is = `${read}/${delivered} for ${read_seq}/${delivered_seq}`;
+					return [`${user} has ${user_id} at ${is} in ${room_id}`];
+				});
+		});
+	} finally {
+		db.close();
+	}
+}

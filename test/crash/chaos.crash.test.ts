@@ -77,6 +77,11 @@ describe('sources with a defect are caught', () => {
 			before,
 			after: 'return replay(socket, caller, Math.max(0, start.after - 1));',
 		},
+		'that tell nobody who resumes where the others are': {
+			file: 'src/features/receipts/service/positions.ts',
+			before: 'if (untold.length === 0) continue;',
+			after: 'if (untold.length >= 0) continue;',
+		},
 		'that leave a removed member subscribed': {
 			file: 'src/realtime/hub.ts',
 			before: 'return forUser(effect, (connection, topic) => connection.unsubscribe(topic));',
