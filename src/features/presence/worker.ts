@@ -25,7 +25,7 @@ export interface PresenceWorkerDeps {
 const LOOK_MS = 250;
 const FLUSH_MS = 2000;
 /** The longest that a slice holds up the others, but for its last step. */
-const SLICE_MS = 2;
+const SLICE_MS = 1;
 /** A rest is so many times as long as its slice took. */
 const REST_FACTOR = 3;
 

@@ -138,7 +138,15 @@ export interface Verdict {
 const RUN_DEADLINE_MS = 120_000;
 
 /** The tests that a mutant has to face. */
-const TESTS = ['resume', 'noninterference', 'matrix', 'frames-matrix', 'lookalikes', 'retention'];
+const TESTS = [
+	'resume',
+	'noninterference',
+	'matrix',
+	'frames-matrix',
+	'lookalikes',
+	'retention',
+	'presence',
+];
 
 /**
  * Runs the tests against the sources with this mutation; without one, against the sources as they

@@ -33,7 +33,7 @@ export interface LastSeenDeps {
 /** How old the sign of life of a tenant gets. */
 const ALIVE_MS = 10_000;
 /** Rows of one change: about a millisecond of a batch that sends are in too. */
-const ROWS = 256;
+const ROWS = 128;
 /** Tenants whose changes wait at the same time. */
 const TENANTS_AT_ONCE = 16;
 /** Beyond it a coming or going is not written: the disk has been full for long. */
