@@ -38,6 +38,14 @@ const isId = (kind: string) => (value: unknown) =>
 const isObject = (value: unknown) =>
 	typeof value === 'object' && value !== null && !Array.isArray(value);
 
+const isPositions = (value: unknown) =>
+	Array.isArray(value) &&
+	value.length > 0 &&
+	value.every(
+		({ user_id, last_read_seq, last_delivered_seq }) =>
+			isText(user_id) && isCount(last_read_seq) && isCount(last_delivered_seq),
+	);
+
 /** How a field looks, wherever it stands. */
 const LOOKS: Readonly<Record<string, (value: unknown) => boolean>> = {
 	connection_id: isId('conn'),
@@ -73,6 +81,7 @@ const LOOKS: Readonly<Record<string, (value: unknown) => boolean>> = {
 	count: isCount,
 	reason: isOneOf('expired', 'unknown'),
 	reconnect_after_ms: isCount,
+	positions: isPositions,
 	status: isOneOf('online', 'offline'),
 	last_seen_at: isTime,
 };
@@ -162,6 +171,11 @@ const SCENES: Readonly<Record<string, Happen>> = {
 		const { tenant, who, room_id } = scene;
 		for (let n = 0; n <= ROOM_MAX; n++) await sendMessage(tenant, who.alice, room_id, `${n}`);
 		return firstOf(await again(scene), 'room.gap');
+	},
+	async positions(scene) {
+		const { client } = roomOf(scene, 'bob');
+		await client.post('/acks', { room_id: scene.room_id, seq: 1 });
+		return firstOf(await again(scene), 'positions');
 	},
 	'replay.done': async (scene) => firstOf(await again(scene), 'replay.done'),
 	resync: async (scene) => firstOf(await again(scene, '0'.repeat(16)), 'resync'),
