@@ -2,9 +2,11 @@ import './production.ts';
 import { AddressRefused } from './app/server.ts';
 import { type Command, UsageError } from './cli/arguments.ts';
 import { backup } from './cli/backup.ts';
+import { exportTenant } from './cli/export.ts';
 import { CommandFailed } from './cli/failure.ts';
 import { healthcheck } from './cli/healthcheck.ts';
 import { helpText } from './cli/help.ts';
+import { importTenant } from './cli/import.ts';
 import { restore } from './cli/restore.ts';
 import { serve } from './cli/serve.ts';
 import { verify } from './cli/verify.ts';
@@ -30,6 +32,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 	backup,
 	verify,
 	restore,
+	export: exportTenant,
+	import: importTenant,
 	healthcheck: plain(healthcheck),
 	version: plain(() => print(version)),
 	help: plain(() => print(helpText())),

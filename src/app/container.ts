@@ -11,6 +11,7 @@ import type { Bounds } from '../core/validation.ts';
 import { createConnectionOperations } from '../features/connections/service.ts';
 import { createEvents } from '../features/events/service.ts';
 import { createPruner } from '../features/events/worker.ts';
+import { createImports } from '../features/imports/service.ts';
 import { createKeys } from '../features/keys/service.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
@@ -204,8 +205,10 @@ function createUserFeatures(parts: Parts) {
 }
 
 /** What is about the server and its sockets. */
-function createServerFeatures({ settings, clock, version, writer, disk, isDraining }: Parts) {
+function createServerFeatures(parts: Parts) {
+	const { settings, clock, version, writer, disk, isDraining } = parts;
 	return {
+		imports: createImports({ ...parts, pause: (ms) => Bun.sleep(ms) }),
 		connections: createConnectionOperations({ subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS }),
 		status: createStatus({
 			clock,

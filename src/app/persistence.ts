@@ -16,6 +16,7 @@ import { createLogFolder } from '../db/log-folder.ts';
 import { createLogSync, relaxedSync } from '../db/log-sync.ts';
 import { openReader } from '../db/read-connection.ts';
 import { createStoredAnswers } from '../db/stored-answers.ts';
+import { createTenantRows } from '../db/tenant-rows.ts';
 import { createWriter } from '../db/writer.ts';
 import { createAuditStore } from '../features/audit/store.ts';
 import { createEventsStore } from '../features/events/store.ts';
@@ -49,6 +50,7 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	users: createUsersStore(db),
 	presences: createPresenceStore(db),
 	usage: createUsageStore(db),
+	tenantRows: createTenantRows(db),
 });
 
 export interface PersistenceDeps {

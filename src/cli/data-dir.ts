@@ -16,15 +16,20 @@ export function makeDataDir(dir: string): void {
 
 /** Makes this the only process on a data directory. @throws CommandFailed, with why it is not. */
 export function takeLock(dir: string): DataDirLock {
+	const lock = tryLock(dir);
+	if (lock !== undefined) return lock;
+	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
+}
+
+/** The same; undefined while another process is. @throws CommandFailed when it cannot be told. */
+export function tryLock(dir: string): DataDirLock | undefined {
 	try {
 		makeRoomToStart(dir, systemRandom);
-		const lock = lockDataDir(join(dir, 'chatapi.lock'));
-		if (lock !== undefined) return lock;
+		return lockDataDir(join(dir, 'chatapi.lock'));
 	} catch (error) {
 		if (codeOf(error) === 'SQLITE_FULL') throw new CommandFailed(`The disk of ${dir} is full`);
 		throw new CommandFailed(`The data directory ${dir} is not writable`);
 	}
-	throw new CommandFailed(`Another process is serving the data directory ${dir}`);
 }
 
 const codeOf = (error: unknown): string =>

@@ -16,6 +16,8 @@ Commands:
   backup        Copy the database, while it is served or not; see: chatapi backup --help
   verify        Prove that a backup is whole; see: chatapi verify --help
   restore       Make a backup the database; see: chatapi restore --help
+  export        Write one tenant into a file; see: chatapi export --help
+  import        Bring the tenant of a file in; see: chatapi import --help
   healthcheck   Ask the server of the same settings for its health: exit code 0 or 1
   version       Print the version
   help          Print this

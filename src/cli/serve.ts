@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { createContainer } from '../app/container.ts';
+import { listenForCommands } from '../app/control-socket.ts';
 import { stopServer } from '../app/lifecycle.ts';
 import { databasePath } from '../app/persistence.ts';
 import { startServer } from '../app/server.ts';
@@ -67,12 +68,14 @@ export async function serve(): Promise<number> {
 	}
 	container.disk.start();
 	const running = startServer(container);
+	const commands = listenForCommands(container);
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
 	await signalled;
 	process.once('SIGTERM', () => process.exit(1));
 	process.once('SIGINT', () => process.exit(1));
 	isDraining = true;
+	await commands.stop();
 	await stopServer(running, container, log);
 	lock.release();
 	return 0;

@@ -6,7 +6,7 @@
  *
  * Must never: leave under its final name what is not whole, durable and checked.
  *
- * @see docs/adr/0010-backups-by-another-process.md
+ * @see docs/adr/0014-backups-by-another-process.md
  */
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';
@@ -35,17 +35,20 @@ export interface Progress {
 
 export type OnProgress = (progress: Progress) => void;
 
-export interface BackupTask {
+export interface CopyTask {
 	/** The database of a data directory, whether it is served or not. */
 	source: string;
-	/** Where the backup will be; nothing may be there. */
+	/** Where the copy will be; nothing may be there. */
 	target: string;
-	/** Of the executable. */
-	version: string;
-	clock: Pick<Clock, 'now'>;
 	/** So much room stays free for the server. */
 	lowWaterBytes: number;
 	onProgress: OnProgress;
+}
+
+export interface BackupTask extends CopyTask {
+	/** Of the executable. */
+	version: string;
+	clock: Pick<Clock, 'now'>;
 }
 
 /** How often a copy's growth is looked at. */
@@ -174,21 +177,22 @@ async function inspectSound(
 	}
 }
 
-/** A backup that fills the disk would stop the server's writes. */
-function requireRoom({ source, target, lowWaterBytes }: BackupTask): void {
-	if (!existsSync(source)) throw new DatabaseRefused(`${source} is not there: nothing to back up`);
+/** A copy that fills the disk would stop the server's writes. @throws DatabaseRefused. */
+export function requireRoom({ source, target, lowWaterBytes }: CopyTask): void {
+	if (!existsSync(source))
+		throw new DatabaseRefused(`${source} is not there: nothing to back up or export`);
 	const needed = sizeOf(source) + sizeOf(`${source}-wal`) + lowWaterBytes;
 	const { freeBytes } = measureDisk(dirname(target));
 	if (freeBytes >= needed) return;
 	throw new DatabaseRefused(
-		`${dirname(target)} has ${freeBytes} bytes free; a backup takes up to ${needed - lowWaterBytes}, ` +
+		`${dirname(target)} has ${freeBytes} bytes free; the copy takes up to ${needed - lowWaterBytes}, ` +
 			`and ${lowWaterBytes} must stay (DISK_LOW_WATER)`,
 	);
 }
 
 /** Tells how far a copy has grown, while it is made on another thread. */
-async function withGrowth(
-	{ source, onProgress }: BackupTask,
+export async function withGrowth(
+	{ source, onProgress }: CopyTask,
 	copy: string,
 	work: () => Promise<unknown>,
 ): Promise<void> {
@@ -204,4 +208,6 @@ async function withGrowth(
 	}
 }
 
-const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** 0 for what is not there. */
+export const sizeOf = (path: string): number =>
+	statSync(path, { throwIfNoEntry: false })?.size ?? 0;

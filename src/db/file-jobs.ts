@@ -6,9 +6,18 @@
  */
 import { Database } from 'bun:sqlite';
 import { openForReading } from './immutable.ts';
+import { DatabaseRefused } from './migrate.ts';
+import { type ExportJob, exportTenant } from './tenant-export.ts';
+import { checkTenantFile } from './tenant-file.ts';
 
-/** `copy`: a consistent copy of a database that others may be writing. `check`: is a file sound? */
-export type FileJob = { name: 'copy'; from: string; to: string } | { name: 'check'; path: string };
+/**
+ * `copy`: a consistent copy of a database that others may be writing. `export`: the same of one tenant.
+ * `check`: is a file sound? `check-tenant`: and fit to be imported?
+ */
+export type FileJob =
+	| { name: 'copy'; from: string; to: string }
+	| ExportJob
+	| { name: 'check' | 'check-tenant'; path: string };
 
 /** In the executable all modules are one, and the entry points lie side by side with their folders. */
 const WORKER = import.meta.path.startsWith('/$bunfs/')
@@ -21,18 +30,42 @@ const PROBLEMS_MAX = 10;
 /**
  * Does a job on a thread of its own and returns what it found: problems, for a check.
  *
- * @throws an error with SQLite's code where there is one.
+ * @throws DatabaseRefused, or an error with SQLite's code where there is one.
  */
 export function runFileJob(job: FileJob): Promise<readonly string[]> {
 	const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
 	const worker = new Worker(WORKER, { smol: true });
 	worker.onmessage = ({ data }) => {
 		if ('value' in data) resolve(data.value);
-		else reject(Object.assign(new Error(data.error.message), { code: data.error.code }));
+		else reject(errorOf(data.error));
 	};
 	worker.onerror = (event) => reject(new Error(event.message));
 	worker.postMessage(job);
 	return promise;
+}
+
+/** An error as it crossed over. */
+export interface Failure {
+	message: string;
+	code: string | undefined;
+	isRefusal: boolean;
+}
+
+const errorOf = ({ message, code, isRefusal }: Failure): Error =>
+	isRefusal ? new DatabaseRefused(message) : Object.assign(new Error(message), { code });
+
+/** Does a job where it is called. */
+export function doFileJob(job: FileJob): readonly string[] {
+	switch (job.name) {
+		case 'copy':
+			return copyDatabase(job);
+		case 'export':
+			return exportTenant(job);
+		case 'check':
+			return checkFile(job.path);
+		case 'check-tenant':
+			return [...checkFile(job.path), ...checkTenantFile(job.path)];
+	}
 }
 
 /**
@@ -41,7 +74,7 @@ export function runFileJob(job: FileJob): Promise<readonly string[]> {
  *
  * @see https://sqlite.org/lang_vacuum.html#vacuuminto
  */
-export function copyDatabase({ from, to }: { from: string; to: string }): readonly string[] {
+function copyDatabase({ from, to }: { from: string; to: string }): readonly string[] {
 	const db = new Database(from, { readwrite: true, create: false });
 	try {
 		db.run('PRAGMA busy_timeout = 5000');
@@ -54,7 +87,7 @@ export function copyDatabase({ from, to }: { from: string; to: string }): readon
 }
 
 /** What SQLite finds wrong with a file: its structure, its indexes, its references. */
-export function checkFile(path: string): readonly string[] {
+function checkFile(path: string): readonly string[] {
 	const db = openForReading(path);
 	try {
 		const integrity = db.query(`PRAGMA integrity_check(${PROBLEMS_MAX})`).values().flat();

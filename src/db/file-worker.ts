@@ -1,14 +1,20 @@
 /** The thread of `file-jobs.ts`: told a job, it does it, answers, and ends. */
-import { checkFile, copyDatabase, type FileJob } from './file-jobs.ts';
+import { doFileJob, type Failure, type FileJob } from './file-jobs.ts';
+import { DatabaseRefused, refusalOf } from './migrate.ts';
 
 declare const self: Worker & { close(): void };
 
 self.onmessage = ({ data: job }: MessageEvent<FileJob>) => {
 	try {
-		postMessage({ value: job.name === 'copy' ? copyDatabase(job) : checkFile(job.path) });
-	} catch (error) {
-		const { message, code } = error as { message?: string; code?: string };
-		postMessage({ error: { message, code } });
+		postMessage({ value: doFileJob(job) });
+	} catch (thrown) {
+		const isFull = String((thrown as { code?: string }).code).startsWith('SQLITE_FULL');
+		const error = isFull
+			? new DatabaseRefused('The disk is full')
+			: refusalOf(thrown, 'path' in job ? job.path : job.from);
+		const { message, code } = error as { message: string; code?: string };
+		const failure: Failure = { message, code, isRefusal: error instanceof DatabaseRefused };
+		postMessage({ error: failure });
 	}
 	self.close();
 };

@@ -12,12 +12,16 @@ export class DatabaseRefused extends Error {
 }
 
 /**
- * Where the migrations are: embedded below the root of the compiled binary (where every module's
- * `import.meta.dir` is that root), in the repository otherwise.
+ * Where the migrations are: in the repository; in the compiled binary at the root, where the modules of its
+ * main entry are (`import.meta.dir`), while those of a thread's entry are in the folder of that.
  */
-export const MIGRATIONS = Bun.isStandaloneExecutable
-	? join(import.meta.dir, 'drizzle')
-	: join(import.meta.dir, '..', '..', 'drizzle');
+export const MIGRATIONS =
+	(Bun.isStandaloneExecutable
+		? [import.meta.dir, join(import.meta.dir, '..')]
+		: [join(import.meta.dir, '..', '..')]
+	)
+		.map((folder) => join(folder, 'drizzle'))
+		.find((folder) => existsSync(folder)) ?? '';
 
 /** Up to here a whole-file check costs milliseconds; beyond, it would hold the start up. */
 const QUICK_CHECK_BYTES_MAX = 16 * 1024 * 1024;

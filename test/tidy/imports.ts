@@ -31,6 +31,7 @@ const STRANGERS: readonly (readonly [string, string])[] = [
 export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	connections: [],
 	audit: [],
+	imports: [],
 	keys: ['audit'],
 	plans: ['audit'],
 	tenants: ['audit', 'keys', 'plans'],

@@ -21,6 +21,8 @@ const CONSOLE = /^src\/(cli\/.+|main\.ts)$/;
 
 /** Files with a timer, each with what it waits for. A timer elsewhere needs an entry here. */
 export const TIMERS: Readonly<Record<string, string>> = {
+	'src/app/container.ts': 'rests between the slices of an import',
+	'src/app/control-socket.ts': 'tells a command that its work goes on',
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
 	'src/db/backup.ts': 'looks how far a copy has grown',

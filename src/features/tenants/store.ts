@@ -3,6 +3,7 @@ import { and, desc, eq, lt, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
 import type { PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { tenantHeads, tenants } from '../../db/tables.ts';
+import { IMPORTING } from '../../db/tenant-export.ts';
 
 export type TenantRow = typeof tenants.$inferSelect;
 
@@ -10,6 +11,8 @@ export type TenantRow = typeof tenants.$inferSelect;
 export function createTenantsStore(db: Database) {
 	const orm = drizzle({ client: db });
 	const p = sql.placeholder;
+	// An import that is under way, or was cut short, is nobody's to see.
+	const isWhole = sql`${tenants.status} <> ${sql.raw(`'${IMPORTING}'`)}`;
 
 	const insert = orm
 		.insert(tenants)
@@ -35,26 +38,26 @@ export function createTenantsStore(db: Database) {
 	const byId = orm
 		.select()
 		.from(tenants)
-		.where(eq(tenants.tenant_id, p('tenant_id')))
+		.where(and(isWhole, eq(tenants.tenant_id, p('tenant_id'))))
 		.limit(1)
 		.prepare();
 	const byNumber = orm
 		.select()
 		.from(tenants)
-		.where(eq(tenants.tenant, p('tenant')))
+		.where(and(isWhole, eq(tenants.tenant, p('tenant'))))
 		.limit(1)
 		.prepare();
 	const page = orm
 		.select()
 		.from(tenants)
-		.where(lt(tenants.tenant, p('before')))
+		.where(and(isWhole, lt(tenants.tenant, p('before'))))
 		.orderBy(desc(tenants.tenant))
 		.limit(p('limit'))
 		.prepare();
 	const pageOfPlan = orm
 		.select()
 		.from(tenants)
-		.where(and(eq(tenants.plan, p('plan')), lt(tenants.tenant, p('before'))))
+		.where(and(isWhole, eq(tenants.plan, p('plan')), lt(tenants.tenant, p('before'))))
 		.orderBy(desc(tenants.tenant))
 		.limit(p('limit'))
 		.prepare();

@@ -1,0 +1,199 @@
+/** `chatapi export` and `import`: one tenant as one file, into this or another server. */
+import { Database } from 'bun:sqlite';
+import { describe, expect, test } from 'bun:test';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { bodyOf, httpClient } from '../helpers/http.ts';
+import { runBinary } from '../helpers/server.ts';
+import { openSocket } from '../helpers/socket.ts';
+import { countsOf, dumpOfTenant } from '../helpers/tenant-dump.ts';
+import { createGroup, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
+import type { Message } from '../helpers/wire.ts';
+import { CANARY, databaseOf, importInto, useStage } from './tenant-file-stage.ts';
+
+const { stage, newDir, another } = useStage();
+
+describe('a tenant that was exported and imported', () => {
+	test('is the same in every table, and its clients go on with their keys, seqs and cursors', async () => {
+		const other = await another();
+		await createTenant(other, { name: 'somebody before, so that numbers differ' });
+
+		const { exitCode, stdout, stderr } = await importInto(other.dataDir, stage.file);
+
+		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+		expect(stdout).toMatch(new RegExp(`^Imported ${stage.acme.tenant_id}: \\d+ rows\\n$`));
+		const before = dumpOfTenant(databaseOf(stage.server), stage.acme.tenant_id);
+		expect(dumpOfTenant(databaseOf(other), stage.acme.tenant_id)).toEqual(before);
+		expect(before.length).toBeGreaterThan(20);
+
+		const key = stage.acme.api_key;
+		const tenantThere = bodyOf(
+			await operator(other).get(`/admin/tenants/${stage.acme.tenant_id}`),
+			200,
+		);
+		expect(tenantThere).toMatchObject({ name: 'Acme' });
+		const query = `cursor=${stage.sent[2]?.cursor}`;
+		const socket = await openSocket(other, { key, user: 'bob', query });
+		expect((await socket.next('message')).message_id).toBe(stage.sent[3]?.message_id);
+		expect((await socket.next('message')).message_id).toBe(stage.sent[4]?.message_id);
+		await socket.next('replay.done');
+		expect(socket.all('resync')).toEqual([]);
+		const client = httpClient(other, { key, user: 'alice' });
+		const next = await client.post<Message>(`/rooms/${stage.room.room_id}/messages`, {
+			content: 'next',
+		});
+		expect(bodyOf(next, 201).seq).toBe((stage.sent[4]?.seq ?? 0) + 1);
+		expect(bodyOf(next, 201).cursor > (stage.sent[4]?.cursor ?? '')).toBe(true);
+		expect((await socket.next('message')).message_id).toBe(bodyOf(next, 201).message_id);
+		const events = httpClient(other, { key });
+		const page = await events.get<{ events: unknown[] }>(`/events?after=${stage.sent[3]?.cursor}`);
+		expect(bodyOf(page, 200).events).toHaveLength(2);
+		await socket.close();
+		expect(await other.stop()).toBe(0);
+	});
+
+	test('is in a directory without a server too, and with --new-epoch tells its clients to resync', async () => {
+		const dataDir = join(newDir(), 'data');
+
+		const { exitCode, stderr } = await importInto(dataDir, stage.file, '--new-epoch');
+
+		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+		const other = await another(dataDir);
+		const query = `cursor=${stage.sent[2]?.cursor}`;
+		const socket = await openSocket(other, { key: stage.acme.api_key, user: 'bob', query });
+		expect(await socket.next('resync')).toMatchObject({ reason: 'unknown' });
+		await socket.close();
+		expect(await other.stop()).toBe(0);
+		const withoutEpoch = (lines: string[]) =>
+			lines.map((line) => line.replace(/"epoch":"\w+"/, '"epoch":""'));
+		expect(withoutEpoch(dumpOfTenant(databaseOf(other), stage.acme.tenant_id))).toEqual(
+			withoutEpoch(dumpOfTenant(stage.file, stage.acme.tenant_id)),
+		);
+	});
+
+	test('is refused where it is already, and nothing changes', async () => {
+		const before = countsOf(databaseOf(stage.server));
+
+		const { exitCode, stdout, stderr } = await importInto(stage.server.dataDir, stage.file);
+
+		expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+		expect(stderr).toBe(`chatapi: The tenant ${stage.acme.tenant_id} is here already\n`);
+		expect(countsOf(databaseOf(stage.server))).toEqual(before);
+	});
+});
+
+describe('the file', () => {
+	test('holds nothing of another tenant, and no number of a database', () => {
+		const bytes = readFileSync(stage.file);
+		for (const foreign of [CANARY, stage.globex.tenant_id, stage.globex.api_key.slice(0, 13)]) {
+			expect(bytes.includes(foreign)).toBe(false);
+		}
+		expect(bytes.includes(stage.acme.api_key.slice(0, 13))).toBe(true);
+		expect(bytes.includes(stage.acme.api_key.slice(13))).toBe(false);
+		const db = new Database(stage.file, { readonly: true });
+		const tables = db
+			.query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE '%\`tenant\`%'`)
+			.values()
+			.flat();
+		expect(tables.length).toBeGreaterThan(8);
+		for (const table of tables) {
+			const numbers = db.query(`SELECT DISTINCT tenant FROM ${table}`).values().flat();
+			expect(numbers.filter((number) => number !== 1)).toEqual([]);
+		}
+		db.close();
+	});
+
+	test('is one moment, whatever is written meanwhile, and holds what was answered before', async () => {
+		const busy = await createTenant(stage.server, {
+			rate_limit: { requests_per_second: 1_000_000 },
+		});
+		const { room_id } = await createGroup(busy, 'alice', ['bob']);
+		let isOver = false;
+		let last = 0;
+		const writing = Promise.all(
+			['alice', 'bob'].map(async (user) => {
+				while (!isOver) last = Math.max(last, (await sendMessage(busy, user, room_id)).seq);
+			}),
+		);
+		try {
+			for (let count = 0; count < 3; count++) {
+				const target = join(newDir(), 'busy.db');
+				const before = last;
+				const env = { DATA_DIR: stage.server.dataDir };
+				expect((await runBinary(['export', busy.tenant_id, target], env)).exitCode).toBe(0);
+
+				expect(momentOf(target).last_seq).toBeGreaterThanOrEqual(before);
+				expect(momentOf(target)).toEqual(evenMoment(momentOf(target).last_seq));
+				expect(statSync(target).mode & 0o777).toBe(0o600);
+				expect(readdirSync(join(target, '..'))).toEqual(['busy.db']);
+			}
+		} finally {
+			isOver = true;
+			await writing;
+		}
+		expect(last).toBeGreaterThan(20);
+	});
+
+	test.each([
+		['an unknown tenant', ['tenant_00000000000000000000000000'], /There is no tenant/],
+		['nonsense', ["x' OR 1=1 --"], /There is no tenant/],
+	])('of %s is not made', async (_, [tenant_id = ''], sentence) => {
+		const target = join(newDir(), 'none.db');
+		const env = { DATA_DIR: stage.server.dataDir };
+
+		const { exitCode, stdout, stderr } = await runBinary(['export', tenant_id, target], env);
+
+		expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+		expect(stderr).toMatch(sentence);
+		expect(readdirSync(join(target, '..'))).toEqual([]);
+	});
+});
+
+test('the socket is for the server’s user alone, and knows nothing but imports', async () => {
+	const path = join(stage.server.dataDir, 'chatapi.sock');
+
+	expect(statSync(path).mode & 0o777).toBe(0o600);
+	for (const [method, target, body] of [
+		['GET', '/import', undefined],
+		['POST', '/', '{}'],
+		['POST', '/import', 'x'],
+		['POST', '/import', '{"file":"relative.db"}'],
+		['POST', '/import', '[]'],
+	] as const) {
+		const answer = await fetch(`http://chatapi${target}`, {
+			...{ method, unix: path },
+			...(body === undefined ? {} : { body }),
+		});
+		expect([answer.status, await answer.text()]).toEqual([404, '']);
+	}
+});
+
+interface Moment {
+	last_seq: number;
+	messages: number;
+	/** Of them in the log. */
+	logged: number;
+	/** Cursors that no event has. */
+	holes: number;
+}
+
+/** How far each part of a file has come. */
+function momentOf(path: string): Moment {
+	const db = new Database(path, { readonly: true });
+	try {
+		return db
+			.query(
+				`SELECT last_seq, (SELECT count(*) FROM messages) AS messages,
+					(SELECT count(*) FROM events WHERE type = 'message.created') AS logged,
+					h.last_cursor - (SELECT count(*) FROM events) AS holes
+				FROM room_heads, tenant_heads h`,
+			)
+			.get() as Moment;
+	} finally {
+		db.close();
+	}
+}
+
+const evenMoment = (last_seq: number): Moment => ({
+	...{ last_seq, messages: last_seq, logged: last_seq, holes: 0 },
+});
