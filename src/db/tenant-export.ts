@@ -34,12 +34,11 @@ export function exportTenant({ from, to, tenant_id }: ExportJob): readonly strin
 		db.run('PRAGMA synchronous = OFF');
 		db.run('PRAGMA busy_timeout = 5000');
 		db.run('ATTACH ? AS source', [from]);
-		requireCurrent(from);
+		const tables = tablesOf(from);
 		db.run('BEGIN');
 		const tenant = findTenant(db, tenant_id);
 		createObjects(db, 'table');
 		db.run(`INSERT INTO main.${MIGRATIONS_TABLE} SELECT * FROM source.${MIGRATIONS_TABLE}`);
-		const tables = tenantTables(db);
 		for (const table of tables) copyRows(db, table, tenant);
 		for (const table of tables) copyReferred(db, table);
 		createObjects(db, 'index');
@@ -51,11 +50,14 @@ export function exportTenant({ from, to, tenant_id }: ExportJob): readonly strin
 	return [];
 }
 
-function requireCurrent(path: string): void {
+/** The tables of tenants in a database. @throws DatabaseRefused when it is not of this version. */
+function tablesOf(path: string): TenantTable[] {
 	const db = new Database(path, { readwrite: true, create: false });
 	try {
 		db.run('PRAGMA busy_timeout = 5000');
-		if (schemaVersionOf(db, path).migrations === currentSchema().migrations) return;
+		if (schemaVersionOf(db, path).migrations === currentSchema().migrations) {
+			return tenantTables(db);
+		}
 	} finally {
 		db.close();
 	}

@@ -58,17 +58,60 @@ describe('a tenant that was exported and imported', () => {
 		const { exitCode, stderr } = await importInto(dataDir, stage.file, '--new-epoch');
 
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+		const withoutEpoch = (lines: string[]) =>
+			lines.map((line) => line.replace(/"epoch":"\w+"/, '"epoch":""'));
+		expect(withoutEpoch(dumpOfTenant(databaseOf({ dataDir }), stage.acme.tenant_id))).toEqual(
+			withoutEpoch(dumpOfTenant(stage.file, stage.acme.tenant_id)),
+		);
 		const other = await another(dataDir);
 		const query = `cursor=${stage.sent[2]?.cursor}`;
 		const socket = await openSocket(other, { key: stage.acme.api_key, user: 'bob', query });
 		expect(await socket.next('resync')).toMatchObject({ reason: 'unknown' });
 		await socket.close();
 		expect(await other.stop()).toBe(0);
-		const withoutEpoch = (lines: string[]) =>
-			lines.map((line) => line.replace(/"epoch":"\w+"/, '"epoch":""'));
-		expect(withoutEpoch(dumpOfTenant(databaseOf(other), stage.acme.tenant_id))).toEqual(
-			withoutEpoch(dumpOfTenant(stage.file, stage.acme.tenant_id)),
+	});
+
+	test('stays on its plan where there is one of that id, and else is on none, which is said', async () => {
+		const plan = bodyOf(
+			await operator(stage.server).post<{ plan_id: string }>('/admin/plans', { name: 'Gold' }),
+			201,
 		);
+		const gold = await createTenant(stage.server, { plan_id: plan.plan_id });
+		const target = join(newDir(), 'gold.db');
+		const env = { DATA_DIR: stage.server.dataDir };
+		expect((await runBinary(['export', gold.tenant_id, target], env)).exitCode).toBe(0);
+		const other = await another();
+		const restored = join(newDir(), 'data');
+		const backup = (await runBinary(['backup', '--out', newDir()], env)).stdout.trim();
+		expect((await runBinary(['restore', backup, '--data-dir', restored])).exitCode).toBe(0);
+		const purged = new Database(join(restored, 'chatapi.db'));
+		purged.run('PRAGMA foreign_keys = 0');
+		for (const table of ['tenants', 'tenant_heads', 'api_keys']) {
+			const numbers = 'SELECT max(tenant) FROM tenant_heads';
+			purged.run(
+				`DELETE FROM ${table} WHERE tenant = (${numbers}) AND ${table !== 'tenant_heads'}`,
+			);
+		}
+		purged.run('DELETE FROM tenant_heads WHERE tenant NOT IN (SELECT tenant FROM tenants)');
+		purged.close();
+
+		const without = await importInto(other.dataDir, target);
+		const withPlan = await importInto(restored, target);
+
+		expect(without).toMatchObject({ exitCode: 0, stderr: '' });
+		expect(without.stdout).toContain(`Not here, and left out: plan ${plan.plan_id}\n`);
+		const shown = await operator(other).get<{ plan_id: unknown }>(
+			`/admin/tenants/${gold.tenant_id}`,
+		);
+		expect(bodyOf(shown, 200).plan_id).toBeNull();
+		expect(await other.stop()).toBe(0);
+		expect(withPlan).toMatchObject({ exitCode: 0, stderr: '' });
+		expect(withPlan.stdout).not.toContain('left out');
+		const again = await another(restored);
+		const path = `/admin/tenants/${gold.tenant_id}`;
+		const kept = await operator(again).get<{ plan_id: unknown }>(path);
+		expect(bodyOf(kept, 200).plan_id).toBe(plan.plan_id);
+		expect(await again.stop()).toBe(0);
 	});
 
 	test('is refused where it is already, and nothing changes', async () => {
