@@ -12,7 +12,9 @@ import { createConnectionOperations } from '../features/connections/service.ts';
 import { createEvents } from '../features/events/service.ts';
 import { createPruner } from '../features/events/worker.ts';
 import { createImports } from '../features/imports/service.ts';
+import { createOwnKeys } from '../features/keys/service/own.ts';
 import { createKeys } from '../features/keys/service.ts';
+import { createUseRecorder } from '../features/keys/worker.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
 import { createManagementKeys } from '../features/plans/service/management-keys.ts';
@@ -89,13 +91,15 @@ export function createContainer(options: ContainerOptions) {
 		...createUserFeatures(parts),
 		...createServerFeatures(parts),
 	};
+	const authentication = createCredentials(parts, features);
 	return {
 		...{ settings, version, clock, random, log, ids, bounds, generations, metrics, features },
 		...realtime,
 		...persistence,
 		...presenceParts,
 		...{ meter, ...usageParts },
-		authentication: createCredentials(parts, features),
+		authentication,
+		useRecorder: createUseRecorder({ ...parts, takeUsed: authentication.takeUsed }),
 		authorizer: createAuthorizer(createRateLimiter(clock)),
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
 		sweeper: createSweeper(features.typing),
@@ -139,6 +143,7 @@ function createControlPlane(parts: Parts) {
 		plans: createPlans(parts),
 		managementKeys: createManagementKeys(parts),
 		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),
+		ownKeys: createOwnKeys(parts),
 	};
 }
 

@@ -87,6 +87,7 @@ export function createPersistence(deps: PersistenceDeps) {
 				// Whoever waits with it gets its 401.
 				waiters.wake(effect.tenant_id);
 			}
+			if (effect.name === 'tenant.changed') generations.touch(effect.tenant_id);
 			if (effect.name === 'member.left') {
 				pacer.forget(effect.tenant_id, effect.room_id, effect.user_id);
 			}

@@ -81,7 +81,7 @@ export function startServer(container: Container): RunningServer {
 		random: container.random,
 	});
 	routeTenants(face, features.tenants);
-	routeKeys(face, features.keys);
+	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
@@ -111,6 +111,7 @@ export function startServer(container: Container): RunningServer {
 	container.sweeper.start();
 	container.presenceWorker.start();
 	container.usageWriter.start();
+	container.useRecorder.start();
 	return {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
@@ -121,7 +122,7 @@ export function startServer(container: Container): RunningServer {
 
 /** A drain answers whoever waits for events, for a stop waits for every request, and ends what runs by itself. */
 function withBackground(
-	{ features, pruner, sweeper, pacer, presenceWorker }: Container,
+	{ features, pruner, sweeper, pacer, presenceWorker, useRecorder }: Container,
 	gateway: Gateway,
 ): Gateway {
 	return {
@@ -129,6 +130,7 @@ function withBackground(
 		drain(answered) {
 			pruner.stop();
 			sweeper.stop();
+			useRecorder.stop();
 			pacer.close();
 			presenceWorker.stop();
 			features.events.endWaiting();

@@ -10,6 +10,8 @@ export type Effect =
 	| { name: 'member.left'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
 	| { name: 'room.closed'; tenant_id: TenantId; room_id: RoomId }
 	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId }
+	/** What its credentials may do, how often, or for how long: they stay good. */
+	| { name: 'tenant.changed'; tenant_id: TenantId }
 	| { name: 'user.revoked'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.deactivated'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.reactivated'; tenant_id: TenantId; user_id: UserId };

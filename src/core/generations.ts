@@ -29,7 +29,11 @@ export interface Generations {
 	/** The same stamp for a caller that acts as a user. */
 	stampUser(stamp: Stamp, user_id: string): Stamp;
 	isCurrent(stamp: Stamp): boolean;
-	/** How often anything was bumped. Unchanged, nothing that was read meanwhile was revoked since. */
+	/** Notes that what a tenant's credentials may do is another; they stay good. */
+	touch(tenant_id: string): void;
+	/** How often it was. What was read under another number is to be read anew. */
+	revisionOf(tenant_id: string): number;
+	/** How often anything was bumped or touched. Unchanged, nothing that was read meanwhile was revoked since. */
 	readonly bumps: number;
 }
 
@@ -46,6 +50,7 @@ interface Users {
 export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations {
 	const bumped = new Map<string, number>();
 	const users = new Map<string, Users>();
+	const revisions = new Map<string, number>();
 	let bumps = 0;
 	const current = (kind: GenerationKind, id: string) =>
 		bumps === 0 ? 0 : (bumped.get(`${kind}/${id}`) ?? 0);
@@ -74,6 +79,11 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 				return;
 			}
 		},
+		touch(tenant_id) {
+			revisions.set(tenant_id, (revisions.get(tenant_id) ?? 0) + 1);
+			bumps++;
+		},
+		revisionOf: (tenant_id) => revisions.get(tenant_id) ?? 0,
 		stamp: (tenant_id, key_id) => ({
 			tenant_id,
 			tenant: current('tenant', tenant_id),

@@ -165,8 +165,17 @@ export const apiKeys = sqliteTable(
 		created_at: integer().notNull(),
 		expires_at: integer(),
 		revoked_at: integer(),
+		/** To the minute, and written in the background. */
+		last_used_at: integer(),
+		/** The secret before the last rotation, good until `old_until`. */
+		old_prefix: text(),
+		old_hash: blob({ mode: 'buffer' }),
+		old_until: integer(),
 	},
-	(table) => [primaryKey({ columns: [table.tenant, table.key_id] })],
+	(table) => [
+		primaryKey({ columns: [table.tenant, table.key_id] }),
+		uniqueIndex('api_keys_by_old_prefix').on(table.old_prefix).where(sql`old_prefix IS NOT NULL`),
+	],
 );
 
 export const rooms = sqliteTable(

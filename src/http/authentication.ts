@@ -20,14 +20,28 @@ import type { ManagementKeys } from '../features/plans/service/management-keys.t
 import type { TenantProfile, Tenants } from '../features/tenants/service.ts';
 import type { Users } from '../features/users/service.ts';
 
-/** A credential of a tenant, recognised: the caller it makes, before a key has named its user. */
-export interface Credential {
+/** What is stored of a credential: the caller it makes, before a key has named its user. */
+interface Granted {
 	caller: TenantCaller;
 	profile: TenantProfile;
 }
 
-interface Known extends Credential {
+/** A credential of a tenant, recognised. Open sockets hold on to theirs. */
+export interface Credential extends Readonly<Granted> {
+	/** Reads anew what it may do, if that has changed. What is gone by then stays as it was. */
+	refresh(): Promise<void>;
+}
+
+/** With the hash of its secret. */
+interface Loaded extends Granted {
 	hash: Uint8Array;
+}
+
+interface Known extends Loaded, Credential {
+	caller: TenantCaller;
+	profile: TenantProfile;
+	/** How often the tenant had changed when it was read. */
+	revision: number;
 }
 
 export interface AuthenticationDeps {
@@ -57,6 +71,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 	const { keys, users, tenants, generations, clock, log } = deps;
 	const cache = new LRUCache<string, Known>({ max: CACHE_MAX });
 	const masterHash = sha256(deps.masterKey);
+	let used = new Set<Known>();
 
 	/** A bad credential: counted against the address, and slowed once there were too many. */
 	function refuse(message: string, address: () => string): AppError {
@@ -73,7 +88,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return new AppError('AUTHENTICATION_ERROR', message);
 	}
 
-	async function loadKey(prefix: string): Promise<Known | undefined> {
+	async function loadKey(prefix: string): Promise<Loaded | undefined> {
 		const row = await keys.findByPrefix(prefix);
 		if (row === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
@@ -90,7 +105,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		};
 	}
 
-	async function loadToken(prefix: string): Promise<Known | undefined> {
+	async function loadToken(prefix: string): Promise<Loaded | undefined> {
 		const row = await users.findToken(prefix);
 		if (row === undefined) return undefined;
 		const key = await keys.findById(row.tenant, row.key_id);
@@ -109,20 +124,62 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		};
 	}
 
-	async function find(
-		prefix: string,
-		load: (prefix: string) => Promise<Known | undefined>,
-	): Promise<Known | undefined> {
-		const cached = cache.get(prefix);
-		if (cached !== undefined && generations.isCurrent(cached.caller.stamp)) return cached;
+	const isFresh = ({ caller: { stamp }, revision }: Known): boolean =>
+		generations.isCurrent(stamp) && revision === generations.revisionOf(stamp.tenant_id);
+
+	/** What a read of several rows gives that nothing came between: a revocation its stamp has seen, say. */
+	async function consistent<Value>(read: () => Promise<Value>): Promise<Value> {
 		for (;;) {
 			const { bumps } = generations;
-			const known = await load(prefix);
-			// Else what was read may be older than a revocation that its stamp has seen.
-			if (bumps !== generations.bumps) continue;
-			if (known !== undefined) cache.set(prefix, known);
-			return known;
+			const value = await read();
+			if (bumps === generations.bumps) return value;
 		}
+	}
+
+	async function find(
+		prefix: string,
+		load: (prefix: string) => Promise<Loaded | undefined>,
+	): Promise<Known | undefined> {
+		const cached = cache.get(prefix);
+		if (cached !== undefined && isFresh(cached)) return cached;
+		const loaded = await consistent(() => load(prefix));
+		if (loaded === undefined) return undefined;
+		const { tenant_id } = loaded.caller;
+		const known: Known = {
+			...loaded,
+			revision: generations.revisionOf(tenant_id),
+			async refresh() {
+				if (known.revision === generations.revisionOf(tenant_id)) return;
+				const again = await consistent(() => load(prefix));
+				known.revision = generations.revisionOf(tenant_id);
+				if (again === undefined) return;
+				known.caller = { ...again.caller, stamp: known.caller.stamp };
+				known.profile = again.profile;
+			},
+		};
+		cache.set(prefix, known);
+		return known;
+	}
+
+	/** What a ticket makes: it was made by a key or a token, and ends with it. */
+	async function heldByTicket(taken: TenantCaller): Promise<Credential | undefined> {
+		const profile = await tenants.profileOf(taken.tenant);
+		if (profile === undefined) return undefined;
+		const held: Granted & Credential = {
+			caller: { ...taken, rate: profile.rate },
+			profile,
+			async refresh() {
+				const [now, key] = await consistent(() =>
+					Promise.all([tenants.profileOf(taken.tenant), keys.findById(taken.tenant, taken.key_id)]),
+				);
+				if (now === undefined || key === undefined) return;
+				const ends = [taken.expires_at, key.expires_at].filter((end) => end !== null);
+				const expires_at = ends.length === 0 ? null : Math.min(...ends);
+				held.caller = { ...taken, rate: now.rate, expires_at };
+				held.profile = now;
+			},
+		};
+		return held;
 	}
 
 	const hasEnded = ({ expires_at }: TenantCaller): boolean =>
@@ -155,6 +212,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			if (parts !== undefined) {
 				const known = await find(parts.prefix, isToken ? loadToken : loadKey);
 				if (known !== undefined && isSameHash(known.hash, parts.hash) && !hasEnded(known.caller)) {
+					if (!isToken) used.add(known);
 					return welcome(known);
 				}
 			}
@@ -163,14 +221,21 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			throw refuse('Invalid API key', address);
 		},
 
+		/** The keys that were recognised since this was asked last. */
+		takeUsed(): readonly Pick<TenantCaller, 'tenant' | 'key_id'>[] {
+			const taken = used;
+			used = new Set();
+			return Array.from(taken, ({ caller: { tenant, key_id } }) => ({ tenant, key_id }));
+		},
+
 		/** The holder of a ticket, which this uses up, whatever comes of it. @throws as `tenant`. */
 		async ticket(text: string, address: () => string): Promise<Credential> {
 			const caller = users.takeTicket(text);
 			if (caller === undefined || hasEnded(caller)) throw refuseToken(address);
-			const profile = await tenants.profileOf(caller.tenant);
-			const isVoid = profile === undefined || !generations.isCurrent(caller.stamp);
+			const held = await heldByTicket(caller);
+			const isVoid = held === undefined || !generations.isCurrent(caller.stamp);
 			if (isVoid) throw refuseToken(address);
-			return welcome({ caller: { ...caller, rate: profile.rate }, profile });
+			return welcome(held);
 		},
 
 		/**

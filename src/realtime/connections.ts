@@ -17,6 +17,8 @@ export interface Connection {
 	/** Sends a frame with the others of this turn of the event loop, in one write, in their order. */
 	sendSoon(frame: string): void;
 	close(code: number, reason: string): void;
+	/** What its credential may do has changed: reads it anew. */
+	regrant(): void;
 	/** Bytes that the client has not taken yet. */
 	bufferedBytes(): number;
 	/** The notification topics it follows by name. */

@@ -177,6 +177,9 @@ export function createHub(
 						connection.close(CLOSE.credential_revoked, 'credential_revoked');
 					}
 					return;
+				case 'tenant.changed':
+					for (const connection of connections.ofTenant(effect.tenant_id)) connection.regrant();
+					return;
 				case 'user.revoked':
 					return closeUser(effect, 'credential_revoked');
 				case 'user.deactivated':

@@ -27,7 +27,7 @@ import { requestTarget } from '../http/request-target.ts';
 import type { Connections } from '../realtime/connections.ts';
 import { type Dispatch, requestIdIn } from './dispatch.ts';
 import type { Following } from './following.ts';
-import { Socket, type SocketLimits } from './socket.ts';
+import { Socket, type SocketHost, type SocketLimits } from './socket.ts';
 
 export interface GatewayLimits extends SocketLimits {
 	/** 0 switches each of these off. */
@@ -73,6 +73,14 @@ export function createGateway(deps: GatewayDeps) {
 	const asUser = { ...operation, actor: 'user' } as Operation;
 	const asBackend = { ...operation, permission: 'events:read' } as Operation;
 	let isDraining = false;
+	const host: SocketHost = {
+		monotonic: clock.monotonic,
+		regranted,
+		failed(socket, error) {
+			log.error({ err: error, connection_id: socket.connection_id }, 'Socket failed');
+			socket.end('credential_revoked');
+		},
+	};
 
 	/** @throws what the HTTP face throws, in the same order; `AUTHORIZATION_ERROR` for a foreign origin. */
 	async function admit(
@@ -89,7 +97,7 @@ export function createGateway(deps: GatewayDeps) {
 		const actor = await authentication.actAs(caller, requestedUser(request, query));
 		requireActor(actor, wanted);
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
-		const socket = new Socket(ids('conn'), actor, credential, clock.monotonic);
+		const socket = new Socket(ids('conn'), actor, credential, host);
 		const cursor = requestedCursor(query);
 		if (cursor !== undefined) socket.resumeFrom = cursor;
 		return socket;
@@ -153,8 +161,22 @@ export function createGateway(deps: GatewayDeps) {
 		});
 	}
 
+	/** Its credential may do other things by now, or for another time: to have a socket, too. */
+	function regranted(socket: Socket): void {
+		const wanted = socket.user_id === null ? asBackend : asUser;
+		try {
+			authorizer.authorize(socket.caller, wanted, 0);
+		} catch {
+			// It lacks the permission now: there is nobody to be told but the socket.
+			socket.end('credential_revoked');
+			return;
+		}
+		expire(socket);
+	}
+
 	/** Closes the socket when its key or token ends. */
 	function expire(socket: Socket): void {
+		clearTimeout(socket.expiry);
 		const { expires_at } = socket.grant.caller;
 		if (expires_at === null) return;
 		const leftMs = expires_at - clock.now();

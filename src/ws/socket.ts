@@ -34,6 +34,17 @@ class Activity {
 /** The credential that a socket was opened with. One for all sockets of a key, as a rule. */
 export interface Grant {
 	readonly caller: TenantCaller;
+	/** Reads anew what it may do, once for all who hold it. */
+	refresh(): Promise<void>;
+}
+
+/** What sockets ask of the gateway. One for all of them. */
+export interface SocketHost {
+	monotonic(): number;
+	/** The socket's grant was read anew. */
+	regranted(socket: Socket): void;
+	/** Its grant could not be read anew. */
+	failed(socket: Socket, error: unknown): void;
 }
 
 /**
@@ -53,19 +64,19 @@ export class Socket implements Connection {
 	#activity: Activity | undefined;
 	/** Of the user as the socket was opened: what was revoked since does not act through it. */
 	readonly #generation: number;
-	readonly #monotonic: () => number;
+	readonly #host: SocketHost;
 
 	constructor(
 		connection_id: ConnectionId,
 		{ user_id, stamp }: TenantCaller,
 		grant: Grant,
-		monotonic: () => number,
+		host: SocketHost,
 	) {
 		this.connection_id = connection_id;
 		this.user_id = user_id;
 		this.#generation = stamp.user;
 		this.grant = grant;
-		this.#monotonic = monotonic;
+		this.#host = host;
 	}
 
 	get tenant(): TenantNo {
@@ -106,6 +117,13 @@ export class Socket implements Connection {
 
 	set resumeFrom(cursor: string) {
 		this.#active.resumeFrom = cursor;
+	}
+
+	regrant(): void {
+		this.grant.refresh().then(
+			() => this.isOpen && this.#host.regranted(this),
+			(error) => this.#host.failed(this, error),
+		);
 	}
 
 	attach(ws: ServerWebSocket<Socket>): void {
@@ -198,7 +216,7 @@ export class Socket implements Connection {
 	takeFrame({ frameRate }: SocketLimits): number {
 		if (frameRate === null) return 0;
 		const activity = this.#active;
-		const now = this.#monotonic();
+		const now = this.#host.monotonic();
 		activity.frames ??= new TokenBucket(frameRate, now);
 		const waitMs = activity.frames.take(1, now);
 		if (waitMs === 0) return 0;
@@ -210,7 +228,7 @@ export class Socket implements Connection {
 
 	countBadFrame(): void {
 		const activity = this.#active;
-		const now = this.#monotonic();
+		const now = this.#host.monotonic();
 		activity.badFrames ??= new TokenBucket(BAD_FRAMES_PER_MINUTE, now);
 		activity.badFrames.take(1, now);
 		if (activity.badFrames.state(now).remaining === 0) this.end('bad_request');

@@ -117,8 +117,12 @@ const CONFLICTS: Record<string, Scenario> = {
 /** The key came with another request: with that, it is any operation's conflict. */
 const repeatedKey: Scenario = async (declared, world) => {
 	const headers = { 'Idempotency-Key': 'used-before' };
-	await operator(server).post('/admin/plans', { name: 'First' }, headers);
-	return call(clientFor(declared, world), declared, world, { headers });
+	const client = clientFor(declared, world);
+	const [path, body] = isOperators(declared)
+		? ['/admin/plans', { name: 'First' }]
+		: ['/rooms', { type: 'group', name: 'First' }];
+	await client.post(path, body, headers);
+	return call(client, declared, world, { headers });
 };
 
 const inDm = (world: World): World => ({ ...world, room_id: world.dm_id });
@@ -213,7 +217,9 @@ async function createWorld(): Promise<World> {
 
 function conflictOf(declared: Declared): Scenario | undefined {
 	const own = CONFLICTS[declared.operation.operationId];
-	const isRepeatable = declared.method === 'POST' && isOperators(declared);
+	const isRepeatable = declared.operation.parameters?.some(
+		({ name }) => name === 'Idempotency-Key',
+	);
 	return own ?? (isRepeatable ? repeatedKey : undefined);
 }
 

@@ -48,6 +48,8 @@ export interface ApiKey {
 	permissions: string[];
 	created_at: string;
 	expires_at: string | null;
+	last_used_at: string | null;
+	grace_until: string | null;
 }
 
 export interface Message {

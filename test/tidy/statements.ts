@@ -8,6 +8,10 @@ export const TENANTLESS: readonly { sql: string; why: string }[] = [
 		why: 'authentication: it is what finds the tenant',
 	},
 	{
+		sql: 'where ("api_keys"."old_prefix" = ?',
+		why: 'authentication: it is what finds the tenant',
+	},
+	{
 		sql: 'FROM user_tokens WHERE prefix =',
 		why: 'authentication: it is what finds the tenant',
 	},

@@ -1,58 +1,36 @@
-import { createApiKey, parseApiKey } from '../../core/api-key.ts';
 import type { OperatorCaller } from '../../core/caller.ts';
-import { type Clock, parseTimestamp, toTimestamp } from '../../core/clock.ts';
-import { AppError, assert } from '../../core/errors.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { Effect } from '../../core/effect.ts';
+import { AppError } from '../../core/errors.ts';
 import type { Ids, KeyId, PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
-import { pageOf } from '../../core/page.ts';
 import { expandGrants } from '../../core/permissions.ts';
 import type { Random } from '../../core/random.ts';
 import type { Scope } from '../../db/change.ts';
-import type { Stored } from '../../db/client.ts';
 import type { Writer } from '../../db/writer.ts';
 import { type AuditTx, newAct, record } from '../audit/service.ts';
-import type { createKey, listKeys, revokeKey } from './schema.ts';
-import type { KeyRow, KeysStore } from './store.ts';
+import type { createKey, listKeys, revokeKey, rotateKey, updateKey } from './schema.ts';
+import {
+	expiryOf,
+	getKey,
+	insertKey,
+	type KeysTables,
+	listPage,
+	newKey,
+	newSecret,
+	patched,
+	rotated,
+	shown,
+} from './service/changes.ts';
+import type { KeyRow } from './store.ts';
 
-export interface KeysTx extends AuditTx {
-	keys: Stored<KeysStore>;
-}
+export { insertKey, newKey } from './service/changes.ts';
 
-/** What is written of a new key, and the secret that is told. */
-export interface NewKey {
-	api_key: string;
-	row: Omit<KeyRow, 'revoked_at' | 'tenant'>;
-}
-
-/** Makes a key, ready to be inserted by a change. Pure but for the randomness handed in. */
-export function newKey(
-	input: { name: string; permissions: readonly string[]; expires_at: number | null },
-	from: { ids: Ids; random: Random; now: number },
-): NewKey {
-	const api_key = createApiKey(from.random.bytes);
-	const parts = parseApiKey(api_key);
-	assert(parts !== undefined, 'a new key is well-formed');
-	return {
-		api_key,
-		row: {
-			key_id: from.ids('key'),
-			name: input.name,
-			prefix: parts.prefix,
-			hash: Buffer.from(parts.hash),
-			permissions: JSON.stringify(input.permissions),
-			created_at: from.now,
-			expires_at: input.expires_at,
-		},
-	};
-}
-
-/** Stores a new key within another feature's change. */
-export const insertKey = (tx: KeysTx, tenant: TenantNo, { row }: NewKey) =>
-	tx.keys.insert({ ...row, tenant });
+export interface KeysTx extends AuditTx, KeysTables {}
 
 export interface KeysDeps {
 	writer: Writer<KeysTx>;
-	read: Pick<KeysTx, 'keys'>;
+	read: KeysTables;
 	clock: Clock;
 	ids: Ids;
 	random: Random;
@@ -62,6 +40,27 @@ export interface KeysDeps {
 
 /** The use-cases of API keys, and the look-up that authentication makes. */
 export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysDeps) {
+	/** Writes what becomes of a key, with its entry in the audit log. */
+	async function change<Value>(
+		caller: OperatorCaller,
+		action: string,
+		{ tenant_id, key_id }: { tenant_id: TenantId; key_id: KeyId },
+		changed: (before: KeyRow) => { row: KeyRow; value: (shown: ShownKey) => Value },
+	): Promise<Value> {
+		const scope = await tenantOf(caller, tenant_id);
+		const act = newAct(action, { clock, random });
+		const { tenant, plan } = scope;
+		return writer.commit(scope, async (tx) => {
+			const before = await getKey(tx, tenant, key_id);
+			const { row, value } = changed(before);
+			await tx.keys.update(row);
+			const after = shown(row, act.at);
+			const told = { before: shown(before, act.at), after };
+			await record(tx, caller, { ...act, tenant, plan, target: { tenant_id, key_id }, ...told });
+			return { value: value(after), effects: [changedOf(tenant_id)] };
+		});
+	}
+
 	return {
 		/**
 		 * Creates a key. The only answer that ever holds its secret.
@@ -81,7 +80,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 			const { tenant, plan, tenant_id } = scope;
 			return writer.commit(scope, async (tx) => {
 				await insertKey(tx, tenant, key);
-				const value = shown(key.row);
+				const value = shown(key.row, act.at);
 				const target = { tenant_id, key_id: value.key_id };
 				await record(tx, caller, { ...act, tenant, plan, target, after: value });
 				return { value: { ...value, api_key: key.api_key } };
@@ -94,11 +93,37 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 			input: InputOf<typeof listKeys>,
 		): Promise<OutputOf<typeof listKeys>> => {
 			const { tenant } = await tenantOf(caller, input.tenant_id);
-			const limit = input.limit ?? 50;
-			// '~' sorts after every id.
-			const rows = await read.keys.list(tenant, input.cursor ?? '~', limit + 1);
-			const { items, next_cursor } = pageOf(rows, limit, ({ key_id }) => key_id);
-			return { api_keys: items.map(shown), next_cursor };
+			return listPage(read, tenant, input, clock.now());
+		},
+
+		/**
+		 * Changes a key. Takes effect on the next request, and on open sockets.
+		 *
+		 * @throws `NOT_FOUND` for an unknown tenant, or a key it has not (or no longer).
+		 * @throws `VALIDATION_ERROR` as for `create`.
+		 */
+		update: async (
+			caller: OperatorCaller,
+			{ tenant_id, key_id, ...patch }: InputOf<typeof updateKey>,
+		): Promise<OutputOf<typeof updateKey>> => {
+			if (patch.permissions !== undefined) expandGrants(patch.permissions);
+			return change(caller, 'keys.update', { tenant_id, key_id }, (before) => ({
+				row: patched(before, patch, clock),
+				value: (key) => key,
+			}));
+		},
+
+		/** Gives a key a new secret; the one before stays good for a while. @throws `NOT_FOUND` as `update`. */
+		rotate: async (
+			caller: OperatorCaller,
+			{ tenant_id, key_id, grace_seconds = 0 }: InputOf<typeof rotateKey>,
+		): Promise<OutputOf<typeof rotateKey>> => {
+			const secret = newSecret(random);
+			const until = clock.now() + grace_seconds * 1000;
+			return change(caller, 'keys.rotate', { tenant_id, key_id }, (before) => ({
+				row: rotated(before, secret, until),
+				value: (key) => ({ ...key, api_key: secret.api_key }),
+			}));
 		},
 
 		/**
@@ -126,7 +151,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 
 		/** The live key with this public part, for authentication. Expiry is the asker's to compare. */
 		findByPrefix: async (prefix: string): Promise<KeyRow | undefined> =>
-			read.keys.findByPrefix(prefix),
+			read.keys.findByPrefix(prefix, clock.now()),
 
 		/** The live key that made a token. Expiry is the asker's to compare. */
 		findById: async (tenant: TenantNo, key_id: KeyId): Promise<KeyRow | undefined> =>
@@ -136,20 +161,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 
 export type Keys = ReturnType<typeof createKeys>;
 
-function expiryOf(text: string | null, now: number): number | null {
-	if (text === null) return null;
-	const expires_at = parseTimestamp(text);
-	if (expires_at === undefined || expires_at <= now) {
-		throw new AppError('VALIDATION_ERROR', 'Must be a time in the future', { field: 'expires_at' });
-	}
-	return expires_at;
-}
+type ShownKey = ReturnType<typeof shown>;
 
-const shown = (row: Omit<KeyRow, 'revoked_at' | 'tenant' | 'hash'> & { key_id: KeyId }) => ({
-	key_id: row.key_id,
-	name: row.name,
-	prefix: row.prefix,
-	permissions: JSON.parse(row.permissions) as string[],
-	created_at: toTimestamp(row.created_at),
-	expires_at: row.expires_at === null ? null : toTimestamp(row.expires_at),
-});
+/** What its credentials may do has changed. */
+export const changedOf = (tenant_id: TenantId): Effect => ({ name: 'tenant.changed', tenant_id });

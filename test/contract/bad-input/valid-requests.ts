@@ -89,7 +89,8 @@ export const pathOf = ({ template, params }: ValidRequest): string =>
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =
 	`events.list users.get users.update users.deactivate users.reactivate users.revoke
-	tokens.create usage.get`.split(/\s+/);
+	tokens.create usage.get
+	api_keys.create api_keys.list api_keys.update api_keys.rotate api_keys.revoke`.split(/\s+/);
 
 export const isTenantsOwn = ({ operationId }: Declared['operation']): boolean =>
 	TENANTS_OWN.includes(operationId);

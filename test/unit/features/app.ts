@@ -107,6 +107,7 @@ export async function openApp(env: Record<string, string> = {}) {
 				return frame.length;
 			},
 			sendSoon() {},
+			regrant() {},
 			close(code) {
 				listener.closedWith = code;
 				connections.remove(this);
@@ -150,6 +151,7 @@ export async function openApp(env: Record<string, string> = {}) {
 		log,
 		authentication,
 		pruner: container.pruner,
+		useRecorder: container.useRecorder,
 		presenceRegistry: container.presenceRegistry,
 		lastSeen: container.lastSeen,
 		meter: container.meter,

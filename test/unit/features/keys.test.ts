@@ -98,3 +98,54 @@ test('no secret is in any file of the database, and none in the log', async () =
 		expect(app.log.join()).not.toContain(secret);
 	}
 });
+
+describe('the last use of a key', () => {
+	const usedAt = (tenant: TestTenant) =>
+		app.rows<{ last_used_at: number | null }>(
+			`SELECT last_used_at FROM api_keys WHERE key_id = '${tenant.key_id}'`,
+		)[0]?.last_used_at;
+
+	test('is written in the background, for those that were used since, and never falls', async () => {
+		const [one, two] = [await app.tenant(), await app.tenant()];
+		await app.useRecorder.flush();
+		app.clock.advance(5000);
+		const at = app.clock.now();
+		await callerOf(one.api_key);
+		expect(usedAt(one)).not.toBe(at);
+
+		await app.useRecorder.flush();
+		const before = usedAt(two);
+		app.clock.advance(5000);
+		await app.useRecorder.flush();
+
+		expect(usedAt(one)).toBe(at);
+		expect(usedAt(two)).toBe(before);
+		await callerOf(one.api_key);
+		app.clock.jump(-60_000);
+		await app.useRecorder.flush();
+		expect(usedAt(one)).toBe(at);
+		app.clock.jump(60_000);
+	});
+
+	test('costs one commit for many, and none where nothing was used', async () => {
+		const tenants = await Promise.all(Array.from({ length: 10 }, () => app.tenant()));
+		await app.useRecorder.flush();
+		for (const { api_key } of tenants) await callerOf(api_key);
+		const before = app.writer.counters.commits;
+
+		await app.useRecorder.flush();
+		await app.useRecorder.flush();
+
+		expect(app.writer.counters.commits).toBe(before + 1);
+	});
+
+	test('is shown in the list', async () => {
+		const tenant = await app.tenant();
+		await callerOf(tenant.api_key);
+		await app.useRecorder.flush();
+
+		const { api_keys } = await app.keys.list(OPERATOR, tenant);
+
+		expect(api_keys[0]?.last_used_at).toBe(new Date(app.clock.now()).toISOString());
+	});
+});

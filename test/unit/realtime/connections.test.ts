@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test';
 import type { UserCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
 import { type Connections, createConnections } from '../../../src/realtime/connections.ts';
-import { Socket } from '../../../src/ws/socket.ts';
+import type { Socket } from '../../../src/ws/socket.ts';
+import { newSocket } from '../ws/new-socket.ts';
 
 let made = 0;
 
@@ -21,7 +22,7 @@ function socketOf(tenant_id: string, user_id: string, key_id: string): Socket {
 		stamp: { tenant_id, tenant: 0, key_id, key: 0, user_id, user: 0 },
 	};
 	const id = `conn_${made++}` as ConnectionId;
-	return new Socket(id, caller, { caller }, () => 0);
+	return newSocket(id, caller);
 }
 
 const alice = 'alice' as UserId;

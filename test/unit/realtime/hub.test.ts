@@ -16,8 +16,9 @@ import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import { createConnections } from '../../../src/realtime/connections.ts';
 import { BACKLOG_BYTES_MAX, createHub } from '../../../src/realtime/hub.ts';
 import { BACKENDS, topicOf } from '../../../src/realtime/topics.ts';
-import { Socket } from '../../../src/ws/socket.ts';
+import type { Socket } from '../../../src/ws/socket.ts';
 import { eventually, within } from '../../helpers/wait.ts';
+import { newSocket } from '../ws/new-socket.ts';
 
 const tenant = 'tenant_1' as TenantId;
 const alice = 'alice' as UserId;
@@ -70,7 +71,7 @@ function setUp({ isGreeting = true, backlogTotalMax = 2 ** 30 } = {}) {
 				},
 			};
 			const id = `conn_${made++}` as ConnectionId;
-			const data = new Socket(id, caller, { caller }, () => 0);
+			const data = newSocket(id, caller);
 			return self.upgrade(request, { data }) ? undefined : new Response(null, { status: 400 });
 		},
 		websocket: {

@@ -4,7 +4,8 @@ import type { ServerWebSocket } from 'bun';
 import type { TenantCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
-import { Socket } from '../../../src/ws/socket.ts';
+import type { Socket } from '../../../src/ws/socket.ts';
+import { newSocket } from './new-socket.ts';
 
 const RATE = { frameRate: { per_second: 20, burst: 60 } };
 
@@ -17,7 +18,7 @@ function openSocket() {
 		user_id: 'alice' as UserId,
 		stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	};
-	const socket = new Socket('conn_1' as ConnectionId, caller, { caller }, () => clock.now);
+	const socket = newSocket('conn_1' as ConnectionId, caller, () => clock.now);
 	const closed: number[] = [];
 	const ws = { readyState: WebSocket.OPEN, close: (code: number) => closed.push(code) };
 	socket.attach(ws as unknown as ServerWebSocket<Socket>);
