@@ -106,6 +106,7 @@ function socketOf({ tenant, tenant_id, user_id, key_id }: UserCaller): Connectio
 		close() {},
 		bufferedBytes: () => 0,
 		topics: new Set(),
+		regrant() {},
 		countBadFrame() {},
 	};
 }
