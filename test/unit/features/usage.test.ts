@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { dayOf, dayText, monthOf } from '../../../src/core/calendar.ts';
 import type { TenantCaller } from '../../../src/core/caller.ts';
 import { AppError } from '../../../src/core/errors.ts';
@@ -11,6 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.end());
 
+const ROOT = join(import.meta.dir, '../../..');
 const DAY_MS = 86_400_000;
 const MINUTE_MS = 60_000;
 
@@ -52,6 +55,8 @@ describe('messages sent', () => {
 		const tenant = await app.tenant();
 		const room_id = await groupOf(tenant, 'bob');
 		const jumps = [0, DAY_MS, -DAY_MS, 0, 31 * DAY_MS, 1, -30 * DAY_MS, -5 * DAY_MS, 40 * DAY_MS];
+		// At last to a day that was over already.
+		jumps.push(-35 * DAY_MS);
 		for (const ms of jumps) {
 			app.clock.jump(ms);
 			await send(tenant.as('ann'), room_id);
@@ -125,6 +130,28 @@ describe('messages sent', () => {
 		]);
 	});
 
+	test('of before the upgrade are counted by it, and counting goes on from there', async () => {
+		const tenant = await app.tenant();
+		const room_id = await groupOf(tenant);
+		for (const ms of [0, DAY_MS]) {
+			app.clock.jump(ms);
+			await send(tenant.as('ann'), room_id);
+			await send(tenant.as('ann'), room_id);
+		}
+		const [path = ''] = [...new Bun.Glob('drizzle/*_usage.sql').scanSync({ cwd: ROOT })];
+		const upgrade = readFileSync(join(ROOT, path), 'utf8').split('--> statement-breakpoint').at(-1);
+		app.write('UPDATE tenant_heads SET message_day = 0, day_messages = 0, month_messages = 0');
+		app.write('DELETE FROM usage_days');
+		app.write(upgrade ?? '');
+		await send(tenant.as('ann'), room_id);
+
+		const byDay = sentByDay(tenant);
+		expect([...byDay.values()]).toEqual([2, 3]);
+		for (const [day, count] of byDay) {
+			expect((await usage(tenant, day)).messages_sent).toBe(count);
+		}
+	});
+
 	test('are not counted by a batch that is rolled back', async () => {
 		const tenant = await app.tenant();
 		const room_id = await groupOf(tenant);
@@ -182,6 +209,8 @@ describe('connections', () => {
 		const days = await app.usage.get(tenant.itself, { explain: 'days' });
 		expect(days.connection_minutes).toBe(6);
 		expect(days.peak_connections).toBe(1);
+		app.clock.advance(MINUTE_MS);
+		expect((await usage(tenant)).connection_minutes).toBe(7);
 		for (const day of days.explained?.items ?? []) {
 			for (const value of Object.values(day)) {
 				if (typeof value === 'number') expect(value).toBeGreaterThanOrEqual(0);
