@@ -1,6 +1,7 @@
 import type { Server } from 'bun';
 import { type AnyElysia, Elysia } from 'elysia';
 import { localUrl, parseListenAddress } from '../core/address.ts';
+import { createReadTurns } from '../db/read-turns.ts';
 import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
@@ -79,6 +80,7 @@ export function startServer(container: Container): RunningServer {
 		allowedOrigins: settings.ALLOWED_ORIGINS,
 		findAnswer: container.findAnswer,
 		random: container.random,
+		enterRead: createReadTurns(container.clock.monotonic).enter,
 	});
 	routeTenants(face, features.tenants);
 	routeKeys(face, features.keys, features.ownKeys);

@@ -9,6 +9,7 @@ import type { AnyElysia, Elysia } from 'elysia';
 import { requireActor } from '../core/authorize.ts';
 import type { Actor, Caller, CallerOf } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
+import type { TenantNo } from '../core/ids.ts';
 import { AlreadyAnswered, type Once, type StoredAnswer } from '../core/once.ts';
 import {
 	heedsVersionAt,
@@ -75,6 +76,8 @@ export interface FaceDeps extends Answering {
 	/** What a request with the same `Idempotency-Key` was answered. */
 	findAnswer(once: Once): StoredAnswer | undefined;
 	random: Pick<Random, 'bytes'>;
+	/** Whether a read of a tenant must wait for others', and until when. */
+	enterRead(tenant: TenantNo): Promise<void> | undefined;
 }
 
 /** What is known of a request while it is answered. */
@@ -140,6 +143,7 @@ export function createFace(deps: FaceDeps) {
 		const readInput = createInputReader(method, path, operation, deps.bodyBytesMax);
 		const statuses = typeof success === 'number' ? [success] : success.statuses;
 		const isRepeatable = isRepeatableAt(method, operation);
+		const isRead = method === 'GET';
 		const isVersioned = operation.isVersioned === true;
 		const heedsVersion = heedsVersionAt(method, operation);
 		const statusOf = typeof success === 'number' ? () => success : success.of;
@@ -149,6 +153,8 @@ export function createFace(deps: FaceDeps) {
 			const input = await readInput(exchange.request, params);
 			const actor = await actorOf(caller, operation, exchange.request);
 			const fields = parse(input);
+			const turn = isRead && actor.kind === 'tenant' ? deps.enterRead(actor.tenant) : undefined;
+			if (turn !== undefined) await turn;
 			if (alternative !== undefined) {
 				const other = await alternative.instead(exchange.request, (changed) =>
 					useCase(actor, { ...fields, ...changed }, exchange.request),

@@ -64,6 +64,8 @@ export interface Following {
 	resume(socket: Socket, caller: TenantCaller, cursor: string): Promise<void>;
 }
 
+/** A write of its own for each frame of a replay would cost more than reading it. */
+const WRITE_BYTES = 16 * 1024;
 /** Unsent beyond this, a replay waits: far below what makes a slow consumer. */
 const PAUSE_BYTES = 64 * 1024;
 
@@ -94,14 +96,21 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 		frames: AsyncIterable<string>,
 	): Promise<number | undefined> {
 		let count = 0;
+		let bytes = 0;
+		const waiting: string[] = [];
 		for await (const frame of frames) {
-			socket.send(frame);
+			waiting.push(frame);
 			deps.countReplayed(socket.grant.caller, frame);
 			count++;
+			bytes += frame.length;
+			if (bytes < WRITE_BYTES) continue;
+			socket.sendAll(waiting.splice(0));
+			bytes = 0;
 			while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
 			if (!socket.isOpen) return undefined;
 		}
-		return count;
+		socket.sendAll(waiting);
+		return socket.isOpen ? count : undefined;
 	}
 
 	/**

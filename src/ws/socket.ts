@@ -192,6 +192,11 @@ export class Socket implements Connection {
 		const frames = activity?.waiting;
 		if (activity === undefined || frames === undefined) return;
 		activity.waiting = undefined;
+		this.sendAll(frames);
+	}
+
+	/** Sends frames in one write, in their order. */
+	sendAll(frames: readonly string[]): void {
 		const ws = this.#ws;
 		ws?.cork(() => {
 			for (const frame of frames) ws.send(frame);

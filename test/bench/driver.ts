@@ -21,10 +21,12 @@ const PROCESSES_MAX = 4;
  * Opens a load: in one process, which is enough for every load but connecting. That one is spread
  * over the cores that the server leaves free, one at least: with more processes than cores they
  * would take from the server what they add.
+ *
+ * @param isNice - it gives way to whatever else wants to run.
  */
-export async function openDriver(job: Job): Promise<Driver> {
+export async function openDriver(job: Job, { isNice = false } = {}): Promise<Driver> {
 	const jobs = job.kind === 'connects' ? split(job, availableParallelism() - 1) : [job];
-	const drivers = await Promise.all(jobs.map(openProcess));
+	const drivers = await Promise.all(jobs.map((part) => openProcess(part, isNice)));
 	return {
 		async run(warmupMs, measureMs) {
 			const rounds = await Promise.all(drivers.map((driver) => driver.run(warmupMs, measureMs)));
@@ -70,9 +72,10 @@ function joined(rounds: readonly Round[]): Round {
 	};
 }
 
-async function openProcess(job: Job): Promise<Driver> {
+async function openProcess(job: Job, isNice: boolean): Promise<Driver> {
 	let next = Promise.withResolvers<Answer>();
-	const child = Bun.spawn([process.execPath, join(import.meta.dir, 'client', 'main.ts')], {
+	const command = [process.execPath, join(import.meta.dir, 'client', 'main.ts')];
+	const child = Bun.spawn(isNice ? ['nice', '-n', '19', ...command] : command, {
 		stdio: ['ignore', 'inherit', 'inherit'],
 		ipc: (answer: Answer) => next.resolve(answer),
 		onExit: (_child, code) => next.reject(new Error(`the load client ended with ${code}`)),

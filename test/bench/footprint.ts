@@ -134,7 +134,7 @@ export async function churnOf(
 	return { sockets, chatapi, reference: await churn(targets.reference) };
 }
 
-async function seatsOf(server: Server, count: number): Promise<SocketSeat[]> {
+export async function seatsOf(server: Server, count: number): Promise<SocketSeat[]> {
 	const seats: SocketSeat[] = [];
 	while (seats.length < count) {
 		const users = Array.from(

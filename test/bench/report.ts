@@ -1,5 +1,6 @@
 import { type Result, type Side, type Spread, shown, spreadOf } from './compare.ts';
 import type { Churn, Footprint } from './footprint.ts';
+import type { Section, SectionRow } from './section.ts';
 
 export interface Report {
 	readonly began_at: string;
@@ -7,6 +8,7 @@ export interface Report {
 	readonly results: readonly Result[];
 	readonly footprint: { readonly chatapi: Footprint; readonly reference: Footprint } | null;
 	readonly churn: Churn | null;
+	readonly sections: readonly Section[];
 }
 
 export interface Machine {
@@ -42,12 +44,13 @@ const HEADER = [
 ];
 
 /** One Markdown table: ratios first. */
-export function tableOf({ results, footprint, churn }: Report): string {
+export function tableOf({ results, footprint, churn, sections }: Report): string {
 	const rows = [
 		HEADER,
 		...results.map(rowOf),
 		...(footprint ? footprintRows(footprint) : []),
 		...(churn ? [churnRow(churn)] : []),
+		...sections.flatMap(({ rows }) => rows.map(sectionRow)),
 	];
 	const widths = HEADER.map((_, column) =>
 		Math.max(...rows.map((row) => (row[column] ?? '').length)),
@@ -58,6 +61,11 @@ export function tableOf({ results, footprint, churn }: Report): string {
 	lines.splice(1, 0, `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`);
 	return lines.join('\n');
 }
+
+const sectionRow = ({ title, ratio, own, other, unit, note }: SectionRow): string[] => [
+	...[title, ratio, shown(own), shown(other), unit],
+	...['–', '–', '–', '–', note],
+];
 
 const fixed = (value: number): string => value.toFixed(2);
 

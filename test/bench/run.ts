@@ -10,17 +10,25 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { compare, type Result, type Timing } from './compare.ts';
+import { crowdOf } from './crowd.ts';
+import { fairnessOf } from './fairness.ts';
 import { churnOf, footprintsOf } from './footprint.ts';
 import { growth } from './growth.ts';
 import { machineAt } from './machine.ts';
 import { type Report, tableOf } from './report.ts';
+import { resumeOf } from './resume.ts';
 import { FAULT_NAMES, isFault, sabotaged } from './sabotage.ts';
 import { SCENARIOS, type Size } from './scenarios.ts';
+import type { Section } from './section.ts';
 import { bareBun, binary, killServers, REFERENCE, type Target } from './servers.ts';
 
 const ROOT = resolve(import.meta.dir, '..', '..');
 const FOOTPRINT = 'footprint';
 const CHURN = 'churn';
+const CROWD = 'crowd';
+const RESUME = 'resume';
+const FAIRNESS = 'fairness';
+const SECTIONS = [FOOTPRINT, CHURN, CROWD, RESUME, FAIRNESS];
 
 const HELP = `bun run bench [options]
 
@@ -37,7 +45,7 @@ const HELP = `bun run bench [options]
   --growth ...     the growth benchmark instead, with its own options: --growth --help
   --help           this text
 
-Scenarios: ${[...SCENARIOS.map(({ name }) => name), FOOTPRINT, CHURN].join(' ')}
+Scenarios: ${[...SCENARIOS.map(({ name }) => name), ...SECTIONS].join(' ')}
 `;
 
 const FULL = {
@@ -60,6 +68,7 @@ const QUICK = {
 };
 const IDLE_SOCKETS = 5_000;
 const CHURN_SOCKETS = 5_000;
+const CROWD_SOCKETS = 10_000;
 
 const OPTIONS = {
 	seconds: { type: 'string' },
@@ -113,7 +122,7 @@ async function bench(workDir: string): Promise<Report> {
 		measure_ms: positive(options.seconds, preset.seconds, 'seconds') * 1_000,
 		size: { stored_messages: preset.stored_messages },
 	};
-	if (![...SCENARIOS.map(({ name }) => name), FOOTPRINT, CHURN].some(isWanted)) {
+	if (![...SCENARIOS.map(({ name }) => name), ...SECTIONS].some(isWanted)) {
 		throw new Error('no scenario has a name like that; see --help');
 	}
 	const machine = machineAt(workDir);
@@ -129,7 +138,21 @@ async function bench(workDir: string): Promise<Report> {
 	const footprint = isWanted(FOOTPRINT) ? await footprintsOf(targets, plan, progress) : null;
 	const churns = { times: preset.churns, sockets: CHURN_SOCKETS };
 	const churn = isWanted(CHURN) ? await churnOf(targets, churns, progress) : null;
-	return { began_at, machine, results, footprint, churn };
+	const sections = await sectionsOf(targets, timing);
+	return { began_at, machine, results, footprint, churn, sections };
+}
+
+async function sectionsOf(
+	targets: { chatapi: Target; reference: Target },
+	{ rounds, measure_ms }: Timing,
+): Promise<Section[]> {
+	const sections: Section[] = [];
+	const crowd = { sockets: CROWD_SOCKETS, rounds };
+	if (isWanted(CROWD)) sections.push(await crowdOf(targets, crowd, progress));
+	if (isWanted(RESUME)) sections.push(await resumeOf(targets.chatapi, rounds, progress));
+	const blocks = { rounds, measure_ms };
+	if (isWanted(FAIRNESS)) sections.push(await fairnessOf(targets, blocks, progress));
+	return sections;
 }
 
 function measured(workDir: string): Target {

@@ -12,8 +12,8 @@ export interface Server {
 	readonly start_ms: number;
 	/** A new room of these members, in the tenant of the endpoint's key or of another; gives its id. */
 	createRoom(members: readonly string[], apiKey?: string): Promise<string>;
-	/** A new tenant; gives its key. */
-	createTenant(): Promise<string>;
+	/** A new tenant, with a rate limit of its own if one is given; gives its key. */
+	createTenant(requestsPerSecond?: number): Promise<string>;
 	/** One page of a room's history, as its seqs. */
 	seqsAfter(after: number, of: { room_id: string; member: string }): Promise<number[]>;
 	seat(roomId: string, userId: string): SocketSeat;
@@ -146,7 +146,7 @@ function serverOf(
 	}: {
 		api_key: string;
 		pathOf: (roomId: string) => string;
-		createTenant: () => Promise<string>;
+		createTenant: (requestsPerSecond?: number) => Promise<string>;
 	},
 ): Server {
 	const base = launched.url.replace(/\/$/, '');
@@ -219,14 +219,24 @@ export function binary(executable: string, workDir: string): Target {
 			return serverOf(name, launched, {
 				api_key: apiKey,
 				pathOf: () => '/ws',
-				createTenant: () => createTenant(launched.url, masterKey),
+				createTenant: (requestsPerSecond) =>
+					createTenant(launched.url, masterKey, requestsPerSecond),
 			});
 		},
 	};
 }
 
-async function createTenant(url: string, masterKey: string): Promise<string> {
+async function createTenant(
+	url: string,
+	masterKey: string,
+	requestsPerSecond?: number,
+): Promise<string> {
 	const tenants = new URL('/admin/tenants', url).href;
-	const tenant = await post(tenants, { 'x-master-key': masterKey }, { name: 'bench' });
+	const rate_limit =
+		requestsPerSecond === undefined
+			? {}
+			: { rate_limit: { requests_per_second: requestsPerSecond } };
+	const body = { name: 'bench', ...rate_limit };
+	const tenant = await post(tenants, { 'x-master-key': masterKey }, body);
 	return (tenant as { api_key: string }).api_key;
 }

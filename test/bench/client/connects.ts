@@ -3,6 +3,8 @@ import { Latencies, Problems } from './checks.ts';
 import type { Job, Load } from './load.ts';
 import { numberAt, upgradeRequest } from './wire.ts';
 
+const TICK_MS = 1;
+
 type ConnectsJob = Extract<Job, { kind: 'connects' }>;
 
 /**
@@ -19,12 +21,18 @@ export class Connects implements Load {
 	readonly problems = new Problems();
 	isRunning = false;
 	readonly #visitors: readonly Visitor[];
+	readonly #pace: number;
+	/** Those that are not there, when there is a pace. */
+	#away: Visitor[] = [];
+	#timer: Timer | undefined;
+	#nextAt = 0;
 
 	static async open(job: ConnectsJob): Promise<Connects> {
 		return new Connects(job);
 	}
 
-	private constructor({ endpoint, sockets }: ConnectsJob) {
+	private constructor({ endpoint, sockets, pace = 0 }: ConnectsJob) {
+		this.#pace = pace;
 		this.#visitors = sockets.map(
 			(seat) => new Visitor(this, endpoint.port, upgradeRequest(endpoint, seat)),
 		);
@@ -32,11 +40,34 @@ export class Connects implements Load {
 
 	start(): void {
 		this.isRunning = true;
-		for (const visitor of this.#visitors) visitor.come();
+		if (this.#pace === 0) {
+			for (const visitor of this.#visitors) visitor.come();
+			return;
+		}
+		this.#away = [...this.#visitors];
+		this.#nextAt = performance.now();
+		this.#timer = setInterval(() => this.#keepPace(), TICK_MS);
 	}
 
 	stop(): void {
 		this.isRunning = false;
+		clearInterval(this.#timer);
+	}
+
+	/** Who comes next, now that this one has left. */
+	leave(visitor: Visitor): void {
+		if (!this.isRunning) return;
+		if (this.#pace === 0) visitor.come();
+		else this.#away.push(visitor);
+	}
+
+	#keepPace(): void {
+		for (const now = performance.now(); this.#nextAt <= now; ) {
+			const visitor = this.#away.shift();
+			if (visitor === undefined) return;
+			visitor.come();
+			this.#nextAt += 1_000 / this.#pace;
+		}
 	}
 
 	answered(): Record<string, number> {
@@ -90,7 +121,7 @@ class Visitor {
 		latencies.add(performance.now() - this.#begin);
 		this.#load.done++;
 		this.#leave();
-		if (this.#load.isRunning) this.come();
+		this.#load.leave(this);
 	}
 
 	/** Ended by the other side, or by an error. */

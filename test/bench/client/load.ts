@@ -75,6 +75,16 @@ export type Job = { readonly endpoint: Endpoint } & (
 			readonly kind: 'connects';
 			/** Each of these opens a socket, waits for `connected`, closes it, and begins anew. */
 			readonly sockets: readonly SocketSeat[];
+			/** Connections per second in all; absent for as many as there can be. */
+			readonly pace?: number;
+	  }
+	| {
+			readonly kind: 'flood';
+			readonly clients: number;
+			readonly room_id: string;
+			readonly user_id: string;
+			/** Messages of a page; 0 for sends. */
+			readonly page: number;
 	  }
 );
 

@@ -6,6 +6,7 @@ import { machineBusyMs, type Usage, usageOf } from '../usage.ts';
 import { percentile } from './checks.ts';
 import { Connects } from './connects.ts';
 import { FanOut } from './fan-out.ts';
+import { Flood } from './flood.ts';
 import { History } from './history.ts';
 import { Idle } from './idle.ts';
 import type { Job, Load } from './load.ts';
@@ -63,6 +64,8 @@ function openLoad(job: Job): Promise<Load> {
 			return Requests.open(job);
 		case 'connects':
 			return Connects.open(job);
+		case 'flood':
+			return Flood.open(job);
 	}
 }
 
