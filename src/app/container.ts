@@ -17,6 +17,9 @@ import { createKeys } from '../features/keys/service.ts';
 import { createUseRecorder } from '../features/keys/worker.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
+import { createAttempts } from '../features/notifications/service/attempts.ts';
+import { createNotifications, type NotificationsDeps } from '../features/notifications/service.ts';
+import { createAttemptsWriter } from '../features/notifications/worker.ts';
 import { createManagementKeys } from '../features/plans/service/management-keys.ts';
 import { createPlans } from '../features/plans/service.ts';
 import { createLastSeen } from '../features/presence/service/last-seen.ts';
@@ -25,6 +28,7 @@ import { createPresenceWorker } from '../features/presence/worker.ts';
 import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
+import { createSubscriptions } from '../features/subscriptions/service.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
 import { createTyping } from '../features/typing/service.ts';
 import { createSweeper } from '../features/typing/worker.ts';
@@ -73,6 +77,7 @@ export function createContainer(options: ContainerOptions) {
 		...realtime,
 		countMessage: metrics.countMessage,
 		countDelivered: meter.countDelivered,
+		noteAttempt: (...attempt) => features.attempts.note(...attempt),
 		onFatal: options.onFatal,
 	});
 	metrics.watch(persistence.writer, persistence.disk);
@@ -84,12 +89,14 @@ export function createContainer(options: ContainerOptions) {
 	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const controlPlane = createControlPlane(parts);
 	const { usage, ...usageParts } = createUsageParts(parts, meter, controlPlane.tenants);
+	const notified = createNotified(parts, controlPlane.tenants.scopeOf);
 	const features = {
 		...controlPlane,
 		...{ presence, usage },
-		...createRoomFeatures(parts),
+		...createRoomFeatures(parts, notified),
 		...createUserFeatures(parts),
-		...createServerFeatures(parts),
+		...createServerFeatures(parts, notified),
+		...notified,
 	};
 	const authentication = createCredentials(parts, features);
 	return {
@@ -103,6 +110,7 @@ export function createContainer(options: ContainerOptions) {
 		authorizer: createAuthorizer(createRateLimiter(clock)),
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
 		sweeper: createSweeper(features.typing),
+		attemptsWriter: createAttemptsWriter(features.attempts, parts.log),
 	};
 }
 
@@ -159,8 +167,21 @@ function createUsageParts(parts: Parts, meter: UsageMeter, tenants: Tenants) {
 	};
 }
 
+/** What is made known, and to whom. */
+function createNotified(parts: Parts, tenantOf: NotificationsDeps['tenantOf']) {
+	const attempts = createAttempts(parts);
+	const userSubscriptionsMax = parts.settings.MAX_SUBSCRIPTIONS_PER_USER;
+	return {
+		attempts,
+		notifications: createNotifications({ ...parts, attempts, tenantOf }),
+		subscriptions: createSubscriptions({ ...parts, userSubscriptionsMax }),
+	};
+}
+
+type Notified = ReturnType<typeof createNotified>;
+
 /** What happens in rooms. */
-function createRoomFeatures(parts: Parts) {
+function createRoomFeatures(parts: Parts, { notifications: { confirm } }: Notified) {
 	const { settings } = parts;
 	const limits = {
 		roomMembersMax: settings.MAX_ROOM_MEMBERS,
@@ -172,7 +193,7 @@ function createRoomFeatures(parts: Parts) {
 		rooms,
 		members: createMembers({ ...parts, limits, closeRoom: rooms.close }),
 		messages: createMessages(parts),
-		receipts: createReceipts({ ...parts, liveReceiptsMax }),
+		receipts: createReceipts({ ...parts, liveReceiptsMax, confirm }),
 		typing: createTyping({ ...parts, liveReceiptsMax }),
 	};
 }
@@ -210,11 +231,14 @@ function createUserFeatures(parts: Parts) {
 }
 
 /** What is about the server and its sockets. */
-function createServerFeatures(parts: Parts) {
+function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }: Notified) {
 	const { settings, clock, version, writer, disk, isDraining } = parts;
 	return {
 		imports: createImports({ ...parts, pause: (ms) => Bun.sleep(ms) }),
-		connections: createConnectionOperations({ subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS }),
+		connections: createConnectionOperations({
+			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
+			isSubscribed,
+		}),
 		status: createStatus({
 			clock,
 			version,

@@ -4,7 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import { type Effect, isAboutUser } from '../core/effect.ts';
 import { assert } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
-import type { TenantNo } from '../core/ids.ts';
+import type { TenantId, TenantNo, UserId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import type { Once } from '../core/once.ts';
 import type { Random } from '../core/random.ts';
@@ -24,9 +24,12 @@ import { createKeysStore } from '../features/keys/store.ts';
 import { createMembersStore } from '../features/members/store.ts';
 import { messageCreated } from '../features/messages/schema.ts';
 import { createMessagesStore } from '../features/messages/store.ts';
+import { notificationCreated } from '../features/notifications/schema.ts';
+import { createNotificationsStore } from '../features/notifications/store.ts';
 import { createPlansStore } from '../features/plans/store.ts';
 import { createPresenceStore } from '../features/presence/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
+import { createSubscriptionsStore } from '../features/subscriptions/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
 import { createUsageStore } from '../features/usage/store.ts';
 import { createUsersStore } from '../features/users/store.ts';
@@ -51,6 +54,8 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	presences: createPresenceStore(db),
 	usage: createUsageStore(db),
 	tenantRows: createTenantRows(db),
+	notifications: createNotificationsStore(db),
+	subscriptions: createSubscriptionsStore(db),
 });
 
 export interface PersistenceDeps {
@@ -66,6 +71,8 @@ export interface PersistenceDeps {
 	countMessage(): void;
 	/** Told to how many sockets it went. */
 	countDelivered(tenant: TenantNo, frames: number): void;
+	/** Told of each user who was sent a notification for that user by name. */
+	noteAttempt(tenant_id: TenantId, user_id: UserId, cursor: number): void;
 	/** The database cannot be written any more: the process must end. */
 	onFatal(error: unknown): void;
 }
@@ -103,7 +110,13 @@ export function createPersistence(deps: PersistenceDeps) {
 			return;
 		}
 		const { deliveries } = hub.counters;
-		for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
+		if (type === notificationCreated.type && cursor !== null) {
+			hub.publishOnce(tenant_id, cursor, streams, frame, (user_id) =>
+				deps.noteAttempt(tenant_id, user_id, cursor),
+			);
+		} else {
+			for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
+		}
 		if (cursor === null) return;
 		hub.tellBackends(tenant_id, frame);
 		if (type === messageCreated.type) {

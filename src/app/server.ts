@@ -6,10 +6,12 @@ import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
 import { routeMessages } from '../features/messages/routes.ts';
+import { routeNotifications } from '../features/notifications/routes.ts';
 import { routePlans } from '../features/plans/routes.ts';
 import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
 import { routeStatus } from '../features/status/routes.ts';
+import { routeSubscriptions } from '../features/subscriptions/routes.ts';
 import { routeTenants } from '../features/tenants/routes.ts';
 import { routeUsage } from '../features/usage/routes.ts';
 import { routeUsers } from '../features/users/routes.ts';
@@ -92,6 +94,8 @@ export function startServer(container: Container): RunningServer {
 	routeEvents(face, features.events);
 	routeUsers(face, features.users);
 	routeUsage(face, features.usage);
+	routeNotifications(face, features.notifications);
+	routeSubscriptions(face, features.subscriptions);
 	routeStatus(face, features.status, metrics);
 	const gateway = withBackground(container, createSockets(container, answering));
 	gateway.route(app);
@@ -114,6 +118,7 @@ export function startServer(container: Container): RunningServer {
 	container.presenceWorker.start();
 	container.usageWriter.start();
 	container.useRecorder.start();
+	container.attemptsWriter.start();
 	return {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
@@ -124,7 +129,7 @@ export function startServer(container: Container): RunningServer {
 
 /** A drain answers whoever waits for events, for a stop waits for every request, and ends what runs by itself. */
 function withBackground(
-	{ features, pruner, sweeper, pacer, presenceWorker, useRecorder }: Container,
+	{ features, pruner, sweeper, pacer, presenceWorker, useRecorder, attemptsWriter }: Container,
 	gateway: Gateway,
 ): Gateway {
 	return {
@@ -135,6 +140,7 @@ function withBackground(
 			useRecorder.stop();
 			pacer.close();
 			presenceWorker.stop();
+			attemptsWriter.stop();
 			features.events.endWaiting();
 			return gateway.drain(answered);
 		},

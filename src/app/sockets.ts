@@ -2,14 +2,16 @@ import { connectionFrames } from '../features/connections/frames.ts';
 import { openConnection } from '../features/connections/schema.ts';
 import { frameTypeOf } from '../features/events/schema.ts';
 import { loggedBy } from '../features/events/service/logged.ts';
-import { missedBy } from '../features/events/service/missed.ts';
+import { missedBy, wasTold } from '../features/events/service/missed.ts';
 import { memberFrames } from '../features/members/frames.ts';
 import { messageFrames } from '../features/messages/frames.ts';
 import { messageCreated } from '../features/messages/schema.ts';
+import { notificationFrames } from '../features/notifications/frames.ts';
 import { presenceFrames } from '../features/presence/frames.ts';
 import { receiptFrames } from '../features/receipts/frames.ts';
 import { createPositionsReplay } from '../features/receipts/service/positions.ts';
 import { roomFrames } from '../features/rooms/frames.ts';
+import { subscriptionFrames } from '../features/subscriptions/frames.ts';
 import { typingFrames } from '../features/typing/frames.ts';
 import type { Answering } from '../http/answering.ts';
 import { PACE_MS } from '../realtime/pacer.ts';
@@ -37,7 +39,13 @@ export function createSockets(
 	const following = createFollowing({
 		roomsOf: features.members.roomsOf,
 		endsOf: features.events.endsOf,
-		missedBy: (caller, cursors) => missedBy(read, caller, cursors, settings.RESUME_ROOM_MAX),
+		subscriptionsOf: features.subscriptions.topicsOf,
+		missedBy: (caller, cursors) =>
+			missedBy(read, caller, cursors, {
+				roomMax: settings.RESUME_ROOM_MAX,
+				onNamed: (cursor) => features.attempts.note(caller.tenant_id, caller.user_id, cursor),
+			}),
+		wasTold: (caller, cursors, topics) => wasTold(read, caller, cursors, topics),
 		positionsOf: async (caller, after) => ({
 			from: await features.events.cursorBefore(caller.tenant, after, LOOK_BACK_MS),
 			positions: createPositionsReplay(read, caller, settings.LIVE_RECEIPTS_MAX),
@@ -68,6 +76,8 @@ export function createSockets(
 			...receiptFrames(features.receipts),
 			...typingFrames(features.typing),
 			...presenceFrames(features.presence),
+			...notificationFrames(features.notifications),
+			...subscriptionFrames(features.subscriptions),
 		],
 	});
 	return createGateway({

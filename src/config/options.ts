@@ -139,6 +139,12 @@ export const OPTIONS = {
 	),
 	MAX_ROOM_MEMBERS: option('integer', Limit, '10000', 'Members of one room.'),
 	MAX_ROOMS_PER_USER: option('integer', Limit, '2000', 'Rooms of one user.'),
+	MAX_SUBSCRIPTIONS_PER_USER: option(
+		'integer',
+		Limit,
+		'200',
+		'Notification topics that one user may be subscribed to for good.',
+	),
 	MAX_BODY_BYTES: option(
 		'bytes',
 		size(16 * 1024 * 1024),

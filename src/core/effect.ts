@@ -9,6 +9,8 @@ export type Effect =
 	| { name: 'member.joined'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
 	| { name: 'member.left'; tenant_id: TenantId; room_id: RoomId; user_id: UserId }
 	| { name: 'room.closed'; tenant_id: TenantId; room_id: RoomId }
+	| { name: 'subscription.added'; tenant_id: TenantId; user_id: UserId; topic: string }
+	| { name: 'subscription.removed'; tenant_id: TenantId; user_id: UserId; topic: string }
 	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId }
 	/** What its credentials may do, how often, or for how long: they stay good. */
 	| { name: 'tenant.changed'; tenant_id: TenantId }

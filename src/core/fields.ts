@@ -3,8 +3,10 @@ import { FormatRegistry, type TSchema, type TUnsafe, Type } from '@sinclair/type
 import {
 	type KeyId,
 	type MessageId,
+	type NotificationId,
 	type PlanId,
 	type RoomId,
+	type SubscriptionId,
 	type TenantId,
 	USER_ID,
 	type UserId,
@@ -41,6 +43,8 @@ export const RoomIdField: TUnsafe<RoomId> = idOf<RoomId>('room');
 export const MessageIdField: TUnsafe<MessageId> = idOf<MessageId>('msg');
 export const PlanIdField: TUnsafe<PlanId> = idOf<PlanId>('plan');
 export const KeyIdField: TUnsafe<KeyId> = idOf<KeyId>('key');
+export const NotificationIdField: TUnsafe<NotificationId> = idOf<NotificationId>('notif');
+export const SubscriptionIdField: TUnsafe<SubscriptionId> = idOf<SubscriptionId>('sub');
 
 export const UserIdField: TUnsafe<UserId> = Type.Unsafe<UserId>(
 	Type.String({
@@ -50,6 +54,14 @@ export const UserIdField: TUnsafe<UserId> = Type.Unsafe<UserId>(
 		error: 'Must be a user id: 1 to 128 of A-Z a-z 0-9 . _ : @ | -',
 	}),
 );
+
+/** The name of a notification topic: a text of the tenant's own. */
+export const TopicField = Type.String({
+	pattern: '^[A-Za-z0-9._:-]{1,128}$',
+	minLength: 1,
+	maxLength: 128,
+	error: 'Must be 1 to 128 of A-Z a-z 0-9 . _ : -',
+});
 
 // C0 and C1 controls, and the characters that reorder text around them (Unicode TR 9).
 const CONTROLS =

@@ -7,6 +7,8 @@ export type MessageId = Brand<string, 'MessageId'>;
 export type KeyId = Brand<string, 'KeyId'>;
 /** A plan on the wire. */
 export type PlanId = Brand<string, 'PlanId'>;
+export type NotificationId = Brand<string, 'NotificationId'>;
+export type SubscriptionId = Brand<string, 'SubscriptionId'>;
 export type ConnectionId = Brand<string, 'ConnectionId'>;
 /** A tenant's own string for one of its users; see `USER_ID`. */
 export type UserId = Brand<string, 'UserId'>;
@@ -23,6 +25,8 @@ interface IdKinds {
 	msg: MessageId;
 	key: KeyId;
 	plan: PlanId;
+	notif: NotificationId;
+	sub: SubscriptionId;
 	conn: ConnectionId;
 	req: string;
 }

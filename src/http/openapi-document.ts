@@ -45,6 +45,12 @@ const TAGS: readonly { name: string; description: string }[] = [
 	{ name: 'messages', description: 'What was said in a room, in one order for everybody.' },
 	{ name: 'acks', description: 'Up to where a member has received a room.' },
 	{ name: 'reads', description: 'Up to where a member has read a room.' },
+	{
+		name: 'notifications',
+		description: 'What is to be made known to users, rooms, topics or everybody.',
+	},
+	{ name: 'subscriptions', description: 'The notification topics that a user follows for good.' },
+	{ name: 'dead_letters', description: 'Deliveries that were given up.' },
 	{ name: 'events', description: "The tenant's event log, for its backend to follow." },
 	{ name: 'users', description: 'What the tenant has told of its users, and who of them may act.' },
 	{ name: 'tokens', description: 'What a user acts with from a page or an app.' },

@@ -12,6 +12,7 @@ export interface Connection {
 	readonly isLive: boolean;
 	subscribe(topic: string): void;
 	unsubscribe(topic: string): void;
+	isSubscribed(topic: string): boolean;
 	/** Sends a frame now. > 0: bytes; -1: it waits, for the client lags; 0: it is lost. */
 	send(frame: string): number;
 	/** Sends a frame with the others of this turn of the event loop, in one write, in their order. */

@@ -14,7 +14,7 @@ import { roomTopic, userStream } from '../core/event.ts';
 import type { TenantId, UserId } from '../core/ids.ts';
 import { CLOSE, type CloseReason } from './close-codes.ts';
 import type { Connection, Connections } from './connections.ts';
-import { BACKENDS, topicOf } from './topics.ts';
+import { BACKENDS, namedStream, topicOf } from './topics.ts';
 
 /** Bun's native topics, once the server listens. */
 export interface Transport {
@@ -30,6 +30,17 @@ export interface Hub {
 	tellBackends(tenant_id: TenantId, frame: string): void;
 	/** Sends a live frame to one socket, if events are for it. */
 	tell(connection: Connection, frame: string): void;
+	/**
+	 * Sends a frame once to each socket that follows any of several streams, and tells of each user whose
+	 * own stream is among them and who has an open socket.
+	 */
+	publishOnce(
+		tenant_id: TenantId,
+		cursor: number,
+		streams: readonly Stream[],
+		frame: string,
+		onReached: (user_id: UserId) => void,
+	): void;
 	/** The cursor of the tenant's last published event, or undefined before the first since the start. */
 	headOf(tenant_id: TenantId): number | undefined;
 	/** What a commit means for sockets. */
@@ -126,13 +137,37 @@ export function createHub(
 		noteLag(connection.tenant_id, connection.send(frame));
 	}
 
+	/** Sends to those of the sockets that none of these topics has reached. Whether any is open. */
+	function sendToOthers(
+		tenant_id: TenantId,
+		sockets: Iterable<Connection>,
+		topics: readonly string[],
+		frame: string,
+	): boolean {
+		let isOpen = false;
+		for (const connection of sockets) {
+			if (!connection.isLive) continue;
+			isOpen = true;
+			if (topics.some((topic) => connection.isSubscribed(topic))) continue;
+			counters.deliveries++;
+			noteLag(tenant_id, connection.send(frame));
+		}
+		return isOpen;
+	}
+
+	/** Of the tenant's sockets, one after the other: only for what is in two native topics at once. */
+	function* subscribersOf(tenant_id: TenantId, topic: string): Iterable<Connection> {
+		for (const connection of connections.ofTenant(tenant_id)) {
+			if (connection.isSubscribed(topic)) yield connection;
+		}
+	}
+
 	function forUser(
-		effect: Extract<Effect, { name: 'member.joined' | 'member.left' }>,
-		act: (connection: Connection, topic: string) => void,
+		{ tenant_id, user_id }: { tenant_id: TenantId; user_id: UserId },
+		act: (connection: Connection) => void,
 	): void {
-		const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
-		for (const connection of connections.ofUser(effect.tenant_id, effect.user_id)) {
-			if (connection.isLive) act(connection, topic);
+		for (const connection of connections.ofUser(tenant_id, user_id)) {
+			if (connection.isLive) act(connection);
 		}
 	}
 
@@ -158,13 +193,44 @@ export function createHub(
 			publishNative(tenant_id, topicOf(tenant_id, BACKENDS), frame);
 		},
 		tell,
+		publishOnce(tenant_id, cursor, streams, frame, onReached) {
+			heads.set(tenant_id, cursor);
+			const topics: string[] = [];
+			for (const stream of streams) {
+				if (userOf(stream) !== undefined) continue;
+				const topic = topicOf(tenant_id, stream);
+				if (topics.length === 0) publishNative(tenant_id, topic, frame);
+				else sendToOthers(tenant_id, subscribersOf(tenant_id, topic), topics, frame);
+				topics.push(topic);
+			}
+			for (const stream of streams) {
+				const user_id = userOf(stream);
+				if (user_id === undefined) continue;
+				const sockets = connections.ofUser(tenant_id, user_id);
+				if (sendToOthers(tenant_id, sockets, topics, frame)) onReached(user_id);
+			}
+		},
 		headOf: (tenant_id) => heads.get(tenant_id),
 		apply(effect) {
 			switch (effect.name) {
-				case 'member.joined':
-					return forUser(effect, (connection, topic) => connection.subscribe(topic));
-				case 'member.left':
-					return forUser(effect, (connection, topic) => connection.unsubscribe(topic));
+				case 'member.joined': {
+					const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
+					return forUser(effect, (connection) => connection.subscribe(topic));
+				}
+				case 'member.left': {
+					const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
+					return forUser(effect, (connection) => connection.unsubscribe(topic));
+				}
+				case 'subscription.added': {
+					const topic = topicOf(effect.tenant_id, namedStream(effect.topic));
+					return forUser(effect, (connection) => connection.subscribe(topic));
+				}
+				case 'subscription.removed': {
+					const topic = topicOf(effect.tenant_id, namedStream(effect.topic));
+					return forUser(effect, (connection) => {
+						if (!connection.topics.has(effect.topic)) connection.unsubscribe(topic);
+					});
+				}
 				case 'room.closed': {
 					const topic = topicOf(effect.tenant_id, roomTopic(effect.room_id));
 					for (const connection of connections.ofTenant(effect.tenant_id)) {

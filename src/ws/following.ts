@@ -16,7 +16,7 @@ import type { RoomId, TenantNo } from '../core/ids.ts';
 import { EventsPruned } from '../features/events/service/logged.ts';
 import { type LogEnds, startAt } from '../features/events/service.ts';
 import type { PositionsReplay } from '../features/receipts/service/positions.ts';
-import { BACKENDS, topicOf } from '../realtime/topics.ts';
+import { BACKENDS, namedStream, TENANT_STREAM, topicOf } from '../realtime/topics.ts';
 import type { Socket } from './socket.ts';
 
 /** What is above `after`, up to and with `through`. */
@@ -29,10 +29,14 @@ interface Missed {
 export interface FollowingDeps {
 	/** The user's rooms with what is unread in each. */
 	roomsOf(caller: UserCaller): Promise<readonly { room_id: RoomId; unread: number }[]>;
+	/** The notification topics that the user is subscribed to. */
+	subscriptionsOf(caller: UserCaller): Promise<readonly string[]>;
 	/** The tenant's log, up to its published end. */
 	endsOf(tenant: TenantNo): Promise<LogEnds>;
 	/** The frames that a user was not sent between two cursors, in their order. */
 	missedBy(caller: UserCaller, cursors: Missed): AsyncIterable<string>;
+	/** Whether a socket of the user that follows these topics by name was told of anything between. */
+	wasTold(caller: UserCaller, cursors: Missed, topics: Iterable<string>): Promise<boolean>;
 	/** The same for the tenant itself, which is sent every event of its log. */
 	loggedBy(tenant: TenantNo, cursors: Missed): AsyncIterable<string>;
 	/**
@@ -73,10 +77,23 @@ async function* nothing(): AsyncGenerator<string, void, void> {}
 
 export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): Following {
 	const roomsOf = async (caller: TenantCaller) => (isUser(caller) ? deps.roomsOf(caller) : []);
-	const topicsOf = (caller: TenantCaller, rooms: readonly { room_id: RoomId }[]) =>
-		isUser(caller)
-			? rooms.map(({ room_id }) => topicOf(caller.tenant_id, roomTopic(room_id)))
-			: [topicOf(caller.tenant_id, BACKENDS)];
+
+	/** All that a user's socket follows: the tenant, the rooms and topics of the user, those it named itself. */
+	async function topicsOf(
+		socket: Socket,
+		caller: TenantCaller,
+		rooms: readonly { room_id: RoomId }[],
+	): Promise<string[]> {
+		if (!isUser(caller)) return [topicOf(caller.tenant_id, BACKENDS)];
+		const named = [...(await deps.subscriptionsOf(caller)), ...socket.namedTopics];
+		const streams = [
+			TENANT_STREAM,
+			...rooms.map(({ room_id }) => roomTopic(room_id)),
+			...named.map(namedStream),
+		];
+		return streams.map((stream) => topicOf(caller.tenant_id, stream));
+	}
+
 	const missedBy = (caller: TenantCaller, cursors: Missed) =>
 		isUser(caller) ? deps.missedBy(caller, cursors) : deps.loggedBy(caller.tenant, cursors);
 
@@ -133,7 +150,8 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 			// From here to the end in one turn: on SQLite no await below leaves the microtasks.
 			if ((await endsOf(caller.tenant)).last_cursor !== through) continue;
 			for await (const frame of positions(through)) socket.send(frame);
-			for (const topic of topicsOf(caller, await roomsOf(caller))) socket.subscribe(topic);
+			const topics = await topicsOf(socket, caller, await roomsOf(caller));
+			for (const topic of topics) socket.subscribe(topic);
 			socket.goLive(through);
 			return done(socket, epoch, through, count);
 		}
@@ -175,17 +193,16 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 			}),
 		);
 		if (isResumed) return replay(socket, caller, start.after);
-		for (const topic of topicsOf(caller, rooms)) socket.subscribe(topic);
+		for (const topic of await topicsOf(socket, caller, rooms)) socket.subscribe(topic);
 		socket.goLive(ends.last_cursor);
 		if (start !== undefined) resync(socket, start.reason);
 	}
 
 	/** Whether there was an event for it in between: every one is for the tenant itself. */
-	async function isTold(caller: TenantCaller, { epoch, after, through }: Missed): Promise<boolean> {
-		if (!isUser(caller)) return through > after;
-		const since = missedBy(caller, { epoch, after, through });
-		return (await since[Symbol.asyncIterator]().next()).done !== true;
-	}
+	const isTold = async (socket: Socket, caller: TenantCaller, cursors: Missed): Promise<boolean> =>
+		isUser(caller)
+			? deps.wasTold(caller, cursors, socket.namedTopics)
+			: cursors.through > cursors.after;
 
 	function done(socket: Socket, epoch: string, through: number, count: number): void {
 		const cursor = encodeCursor(epoch, through);
@@ -209,13 +226,14 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 			if ((await sendAll(socket, positions(through))) === undefined) return;
 			return done(socket, epoch, through, 0);
 		}
-		if (await isTold(caller, { epoch, after: socket.liveSince, through })) {
+		if (await isTold(socket, caller, { epoch, after: socket.liveSince, through })) {
 			throw new AppError('CONFLICT', 'Events came already: open a socket with ?cursor= instead', {
 				field: 'cursor',
 			});
 		}
 		socket.pause();
-		for (const topic of topicsOf(caller, await roomsOf(caller))) socket.unsubscribe(topic);
+		const topics = await topicsOf(socket, caller, await roomsOf(caller));
+		for (const topic of topics) socket.unsubscribe(topic);
 		await replay(socket, caller, start.after);
 	}
 

@@ -111,6 +111,11 @@ export class Socket implements Connection {
 		return this.#active.topics;
 	}
 
+	/** The same, for who only looks: nothing is made for a socket that has none. */
+	get namedTopics(): Iterable<string> {
+		return this.#activity?.topics ?? [];
+	}
+
 	get resumeFrom(): string | undefined {
 		return this.#activity?.resumeFrom;
 	}
@@ -171,6 +176,10 @@ export class Socket implements Connection {
 
 	unsubscribe(topic: string): void {
 		this.#ws?.unsubscribe(topic);
+	}
+
+	isSubscribed(topic: string): boolean {
+		return this.#ws?.isSubscribed(topic) ?? false;
 	}
 
 	send(frame: string): number {

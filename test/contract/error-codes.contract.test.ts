@@ -29,6 +29,7 @@ const MISSING: Record<string, string> = {
 	tenant_id: `tenant_${'0'.repeat(26)}`,
 	room_id: `room_${'0'.repeat(26)}`,
 	key_id: `key_${'0'.repeat(26)}`,
+	subscription_id: `sub_${'0'.repeat(26)}`,
 	user_id: 'nobody',
 	plan_id: `plan_${'0'.repeat(26)}`,
 	key: 'mk_0000000000',
@@ -52,6 +53,10 @@ interface World {
 /** Where what is missing is named in the body, and the example names nothing. */
 const IN_BODY: Record<string, Changes> = {
 	'tenants.create': { body: { name: 'Acme', plan_id: MISSING.plan_id } },
+	'notifications.send': {
+		body: { topic: 'orders', payload: 1, targets: { room_id: MISSING.room_id } },
+	},
+	'dead_letters.review': { query: `tenant_id=${MISSING.tenant_id}` },
 };
 
 /** How a code is asked for. `world` is fresh in each test. */
@@ -110,6 +115,12 @@ const CONFLICTS: Record<string, Scenario> = {
 		await createTenant(server, { plan_id: world.plan_id });
 		return call(clientFor(declared, world), declared, world);
 	},
+	'acks.send': (declared, world) =>
+		call(world.tenant.as('owner'), declared, world, { body: { cursor: 'vvvvv00000000001' } }),
+	'subscriptions.create': async (declared, world) => {
+		await world.tenant.as('owner').post('/subscriptions', { topic: 'the-only-one' });
+		return call(world.tenant.as('owner'), declared, world);
+	},
 	'events.list': (declared, world) =>
 		call(world.tenant.as(), declared, world, { query: 'after=vvvvv00000000001' }),
 };
@@ -129,7 +140,7 @@ const inDm = (world: World): World => ({ ...world, room_id: world.dm_id });
 
 // Started here and not in a hook: the tests below are made from their document.
 const server = await startServer({
-	env: { AUTH_FAILURES_PER_MINUTE: '0', MAX_ROOM_MEMBERS: '5' },
+	env: { AUTH_FAILURES_PER_MINUTE: '0', MAX_ROOM_MEMBERS: '5', MAX_SUBSCRIPTIONS_PER_USER: '1' },
 });
 /** Refuses the second bad credential of an address. */
 const strict = await startServer({ env: { AUTH_FAILURES_PER_MINUTE: '1' } });

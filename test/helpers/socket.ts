@@ -46,7 +46,7 @@ export interface Socket {
 }
 
 const FRAME_TYPES = new Set(
-	`connected reply error message ack.received read.updated positions room.created room.updated room.deleted
+	`connected reply error message ack.received read.updated positions notification room.created room.updated room.deleted
 	member.added member.updated member.removed room.gap replay.done resync typing
 	presence.update server.shutdown pong`.split(/\s+/),
 );

@@ -39,11 +39,13 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	messages: ['members'],
 	rooms: ['members', 'messages'],
 	receipts: ['members'],
+	subscriptions: [],
+	notifications: ['members', 'subscriptions'],
 	typing: ['members'],
 	presence: ['members'],
 	usage: [],
 	users: [],
-	events: ['members', 'messages', 'rooms'],
+	events: ['members', 'messages', 'rooms', 'notifications', 'subscriptions'],
 	status: [],
 };
 

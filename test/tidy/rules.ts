@@ -29,6 +29,7 @@ export const TIMERS: Readonly<Record<string, string>> = {
 	'src/db/disk-guard.ts': 'looks at the free space',
 	'src/features/events/worker.ts': 'pauses between slices, and between looks',
 	'src/features/keys/worker.ts': 'writes down which keys were used',
+	'src/features/notifications/worker.ts': 'writes how often notifications were sent',
 	'src/features/presence/worker.ts': 'looks who stayed away, and rests between slices',
 	'src/features/typing/worker.ts': 'ends what was not said again',
 	'src/features/usage/worker.ts': 'writes what was counted',

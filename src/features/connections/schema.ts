@@ -1,14 +1,7 @@
 import { Type } from '@sinclair/typebox';
-import { CursorField, NoInput, SuccessField, UserIdField } from '../../core/fields.ts';
+import { CursorField, NoInput, SuccessField, TopicField, UserIdField } from '../../core/fields.ts';
 import type { UserId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
-
-const TopicField = Type.String({
-	pattern: '^[A-Za-z0-9._:-]{1,128}$',
-	minLength: 1,
-	maxLength: 128,
-	error: 'Must be 1 to 128 of A-Z a-z 0-9 . _ : -',
-});
 
 const TopicInput = Type.Object({ topic: TopicField }, { additionalProperties: false });
 

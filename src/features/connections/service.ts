@@ -8,8 +8,18 @@ import type { pingConnection, subscribeTopic, unsubscribeTopic } from './schema.
 type Done = OutputOf<typeof pingConnection>;
 const DONE: Done = { success: true };
 
+export interface ConnectionOperationsDeps {
+	/** Topics that a socket may follow by name; 0: any number. */
+	subscriptionsMax: number;
+	/** Whether the user follows the topic on all its sockets. */
+	isSubscribed(caller: UserCaller, topic: string): Promise<boolean>;
+}
+
 /** The use-cases of one socket: what they change ends with it. */
-export function createConnectionOperations({ subscriptionsMax }: { subscriptionsMax: number }) {
+export function createConnectionOperations({
+	subscriptionsMax,
+	isSubscribed,
+}: ConnectionOperationsDeps) {
 	return {
 		/** Sends `pong`. */
 		ping: async (
@@ -21,7 +31,7 @@ export function createConnectionOperations({ subscriptionsMax }: { subscriptions
 			return DONE;
 		},
 
-		/** Follows a topic. Idempotent. @throws `CONFLICT` beyond the limit of topics. */
+		/** Follows a topic, while it replays from the end of that on. Idempotent. @throws `CONFLICT` beyond the limit of topics. */
 		subscribe: async (
 			caller: UserCaller,
 			{ topic }: InputOf<typeof subscribeTopic>,
@@ -35,18 +45,21 @@ export function createConnectionOperations({ subscriptionsMax }: { subscriptions
 				);
 			}
 			topics.add(topic);
-			connection.subscribe(topicOf(caller.tenant_id, namedStream(topic)));
+			// Else what happens now would come before what happened then.
+			if (connection.isLive) connection.subscribe(topicOf(caller.tenant_id, namedStream(topic)));
 			return DONE;
 		},
 
-		/** Follows it no longer. Idempotent. */
+		/** Follows it no longer, unless the user is subscribed to it for good. Idempotent. */
 		unsubscribe: async (
 			caller: UserCaller,
 			{ topic }: InputOf<typeof unsubscribeTopic>,
 			connection: Connection,
 		): Promise<Done> => {
 			connection.topics.delete(topic);
-			connection.unsubscribe(topicOf(caller.tenant_id, namedStream(topic)));
+			if (!(await isSubscribed(caller, topic))) {
+				connection.unsubscribe(topicOf(caller.tenant_id, namedStream(topic)));
+			}
 			return DONE;
 		},
 	};

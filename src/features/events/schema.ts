@@ -4,6 +4,7 @@ import { CursorField, LimitField, nullable } from '../../core/fields.ts';
 import { defineOperation } from '../../core/operation.ts';
 import { memberAdded, memberRemoved, memberUpdated } from '../members/schema.ts';
 import { messageCreated } from '../messages/schema.ts';
+import { notificationCreated } from '../notifications/schema.ts';
 import { roomCreated, roomDeleted, roomUpdated } from '../rooms/schema.ts';
 
 /** Every event that the log holds. One that is told live only is in no log, and not here. */
@@ -15,6 +16,7 @@ export const LOGGED: readonly EventType[] = [
 	memberAdded,
 	memberUpdated,
 	memberRemoved,
+	notificationCreated,
 ];
 
 /** The `type` of an event's frame. */

@@ -46,21 +46,33 @@ const MESSAGE = `m.message_id, r.room_id, m.seq, m.sender_id, m.content, m.meta,
 const NO_MESSAGE = `NULL AS message_id, '' AS room_id, 0 AS seq, '' AS sender_id, '' AS content,
 	NULL AS meta, NULL AS client_msg_id, 0 AS created_at`;
 
+/** The data of an event `e`: its own, or that of the notification it refers to. */
+const PAYLOAD = `CASE e.type
+	WHEN 'notification.created' THEN (SELECT n.data FROM notifications n
+		WHERE n.tenant = e.tenant AND n.cursor = e.cursor)
+	ELSE e.payload END AS payload`;
+
 const SQL = {
 	ends: 'SELECT epoch, last_cursor, pruned_through FROM tenant_heads WHERE tenant = $tenant',
 	createdAt: 'SELECT created_at FROM events WHERE tenant = $tenant AND cursor = $cursor',
 	// The stream of a room is r/ and its number: see roomStream.
-	ofTenant: `SELECT e.cursor, e.type, e.payload, ${MESSAGE} FROM events e
+	ofTenant: `SELECT e.cursor, e.type, ${PAYLOAD}, ${MESSAGE} FROM events e
 		LEFT JOIN messages m ON m.tenant = e.tenant
 			AND m.room = CAST(substr(e.stream, 3) AS INTEGER) AND m.seq = e.ref
 		LEFT JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
 		WHERE e.tenant = $tenant AND e.cursor > $after AND e.cursor <= $through
 		ORDER BY e.cursor LIMIT $limit`,
-	ofStream: `SELECT cursor, type, payload, ${NO_MESSAGE}
-		FROM events INDEXED BY events_by_stream
-		WHERE tenant = $tenant AND stream = $stream AND type <> 'message.created'
-			AND cursor > $after AND cursor <= $through
-		ORDER BY cursor LIMIT $limit`,
+	ofStream: `SELECT e.cursor, e.type, ${PAYLOAD}, ${NO_MESSAGE}
+		FROM events e INDEXED BY events_by_stream
+		WHERE e.tenant = $tenant AND e.stream = $stream AND e.type <> 'message.created'
+			AND e.cursor > $after AND e.cursor <= $through
+		ORDER BY e.cursor LIMIT $limit`,
+	ofTarget: `SELECT n.cursor, 'notification.created' AS type, n.data AS payload, ${NO_MESSAGE}
+		FROM notification_targets t
+		JOIN notifications n ON n.tenant = t.tenant AND n.cursor = t.cursor
+		WHERE t.tenant = $tenant AND t.stream = $stream
+			AND t.cursor > $after AND t.cursor <= $through
+		ORDER BY t.cursor LIMIT $limit`,
 	tail: `SELECT max(seq) AS last, min(seq) AS low, min(CASE WHEN cursor > ? THEN seq END) AS first
 		FROM (SELECT seq, cursor FROM messages WHERE tenant = ? AND room = ? ORDER BY seq DESC LIMIT 16)`,
 	cursorAt: 'SELECT cursor FROM messages WHERE tenant = ? AND room = ? AND seq = ?',
@@ -117,6 +129,10 @@ function createReads(db: Database) {
 		db,
 		SQL.ofStream,
 	);
+	const ofTarget = prepare<LogRow, OfTenant & Cursors & { stream: string; limit: number }>(
+		db,
+		SQL.ofTarget,
+	);
 	const tail = prepare<
 		{ last: number | null; low: number | null; first: number | null },
 		[number, number, number]
@@ -141,6 +157,10 @@ function createReads(db: Database) {
 		/** Those of one stream, without messages. */
 		readStream: (tenant: TenantNo, stream: string, cursors: Cursors, limit: number): LogRow[] =>
 			ofStream.all({ tenant, stream, ...cursors, limit }),
+
+		/** The notifications of one stream, as their events. */
+		readTarget: (tenant: TenantNo, stream: string, cursors: Cursors, limit: number): LogRow[] =>
+			ofTarget.all({ tenant, stream, ...cursors, limit }),
 
 		/** A room's messages from `seq` on, as their events: the first `limit` of them. */
 		readMessages: (

@@ -1,6 +1,7 @@
 /**
- * Prunes what is older than `EVENT_RETENTION`: looks at all tenants once an interval, and takes one
- * after the other, slice by slice, through the writer, where sends take turns with it.
+ * Prunes events older than `EVENT_RETENTION`, and notifications and dead letters that were kept long
+ * enough: looks at all tenants once an interval, and takes one after the other, slice by slice,
+ * through the writer, where sends take turns with it.
  *
  * Called by: the server's start and stop. Concurrency: one slice at a time, with a pause after each that
  * is a multiple of what it took. Lifecycle: `start` and `stop` once; a slice that is under way at the
@@ -13,12 +14,14 @@ import { AppError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import type { Scope } from '../../db/change.ts';
 import type { Writer } from '../../db/writer.ts';
-import { pruneSlice } from './service/pruning.ts';
+import { pruneNotifications } from '../notifications/service/pruning.ts';
+import { KEPT_MS, type NotificationsTx } from '../notifications/service.ts';
+import { pruneSlice, SLICE_ROWS } from './service/pruning.ts';
 import type { EventsTx } from './service.ts';
 
 export interface PrunerDeps {
-	writer: Writer<EventsTx>;
-	read: EventsTx;
+	writer: Writer<EventsTx & NotificationsTx>;
+	read: EventsTx & NotificationsTx;
 	clock: Clock;
 	log: Log;
 	retentionMs: number;
@@ -49,21 +52,36 @@ export function createPruner({ writer, read, clock, log, retentionMs }: PrunerDe
 			timer = setTimeout(resolve, ms);
 		});
 
-	async function pruneTenant(scope: Scope, before: number): Promise<void> {
+	/** Takes slices until there is no more. */
+	async function pruneTenant(prune: () => Promise<boolean>): Promise<void> {
 		for (let hasMore = true; hasMore && !isStopped; ) {
 			const startedAt = clock.monotonic();
-			hasMore = await pruneSlice(writer, scope, before);
+			hasMore = await prune();
 			await pause((clock.monotonic() - startedAt) * PAUSE_FACTOR);
 		}
 	}
 
+	async function pruneEvents(scope: Scope): Promise<void> {
+		const now = clock.now();
+		const times = { before: now - retentionMs, now };
+		await pruneTenant(() => pruneSlice(writer, scope, times));
+	}
+
+	async function pruneKept(scope: Scope): Promise<void> {
+		const before = clock.now() - KEPT_MS;
+		await pruneTenant(() => pruneNotifications(writer, scope, before, SLICE_ROWS));
+	}
+
 	async function prune(): Promise<void> {
-		const before = clock.now() - retentionMs;
+		const now = clock.now();
 		const last = await read.events.findLastTenant();
 		for (let after = 0; after < last && !isStopped; after += TENANTS_A_LOOK) {
 			const tenants = { after, through: after + TENANTS_A_LOOK };
-			for (const scope of await read.events.listDue(tenants, before)) {
-				if (!isStopped) await pruneTenant(scope, before);
+			for (const scope of await read.events.listDue(tenants, now - retentionMs)) {
+				if (!isStopped) await pruneEvents(scope);
+			}
+			for (const scope of await read.notifications.listDue(tenants, now - KEPT_MS)) {
+				if (!isStopped) await pruneKept(scope);
 			}
 			await pause(0);
 		}

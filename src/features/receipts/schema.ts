@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { defineEvent } from '../../core/event.ts';
 import {
+	CursorField,
 	HeadSeqField,
 	RoomIdField,
 	SeqField,
@@ -32,10 +33,20 @@ const ofPosition = {
 } as const;
 
 export const sendAck = defineOperation({
-	name: 'acks.send',
-	summary: 'Tell that messages were delivered, up to a seq',
-	description: 'Below the present position nothing changes; above the last message it is the last.',
 	...ofPosition,
+	name: 'acks.send',
+	summary: 'Tell that messages or notifications were delivered',
+	description:
+		'Either `room_id` and `seq`: the messages of a room, up to a seq. Below the present position nothing changes; above the last message it is the last. Or `cursor`: confirms all notifications to the user by name up to it, so that none of them becomes a dead letter; 409 for a cursor of another life of the log.',
+	input: Type.Object(
+		{
+			room_id: Type.Optional(RoomIdField),
+			seq: Type.Optional(SeqField),
+			cursor: Type.Optional(CursorField),
+		},
+		{ additionalProperties: false },
+	),
+	errors: ['NOT_FOUND', 'CONFLICT'],
 });
 
 export const sendRead = defineOperation({

@@ -60,6 +60,8 @@ const FIELDS: Readonly<Record<string, Record<string, Schema>>> = {
 	'presence.subscribe': { user_ids: USER_IDS },
 	'presence.unsubscribe': { user_ids: USER_IDS },
 	resume: { cursor: { type: 'string', pattern: '^[0-9a-v]{16}$', minLength: 16, maxLength: 16 } },
+	'notifications.list': { limit: LIMIT, cursor: PAGE_CURSOR },
+	'subscriptions.list': { limit: LIMIT, cursor: PAGE_CURSOR },
 	'rooms.list': { limit: LIMIT, cursor: PAGE_CURSOR },
 	'rooms.get': { room_id: ROOM_ID },
 	'members.list': { room_id: ROOM_ID, limit: LIMIT, cursor: PAGE_CURSOR },

@@ -32,6 +32,8 @@ export interface ValidRequest {
 	template: string;
 	params: Record<string, string>;
 	headers: Record<string, string>;
+	/** What must stand in its query. */
+	query: Record<string, string>;
 	/** Undefined for an operation without a body. */
 	body: Record<string, unknown> | undefined;
 	/** The schemas of the fields of its body, or of its query. */
@@ -52,7 +54,9 @@ export async function createScene(server: Server, tenant?: TestTenant): Promise<
 /** The valid request for this operation. */
 export function validRequest({ method, path, operation }: Declared, scene: Scene): ValidRequest {
 	const { tenant, room_id, ...others } = scene;
-	const ids: Record<string, string> = { tenant_id: tenant.tenant_id, room_id, ...others };
+	const subscription_id = `sub_${'0'.repeat(26)}`;
+	const { tenant_id } = tenant;
+	const ids: Record<string, string> = { tenant_id, room_id, subscription_id, ...others };
 	const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
 	const content = operation.requestBody?.content['application/json'];
 	const example = content?.example as Record<string, unknown> | undefined;
@@ -63,6 +67,9 @@ export function validRequest({ method, path, operation }: Declared, scene: Scene
 		method,
 		template: path,
 		params: Object.fromEntries(names.map((name) => [name, ids[name] ?? ''])),
+		query: Object.fromEntries(
+			query.filter(({ required }) => required).map(({ name }) => [name, ids[name] ?? '']),
+		),
 		headers: credentialsFor(operation, tenant),
 		body: example && withOwnIds(example, ids),
 		fields:
@@ -86,10 +93,16 @@ interface BodySchema {
 export const pathOf = ({ template, params }: ValidRequest): string =>
 	template.replace(/\{(\w+)\}/g, (_, name: string) => params[name] ?? '');
 
+/** The path with its query, in which this parameter is left for the test to write. */
+export const pathWithQuery = (request: ValidRequest, field: string): string => {
+	const others = Object.entries(request.query).filter(([name]) => name !== field);
+	return `${pathOf(request)}?${others.map(([name, value]) => `${name}=${value}&`).join('')}`;
+};
+
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =
 	`events.list users.get users.update users.deactivate users.reactivate users.revoke
-	tokens.create usage.get
+	tokens.create usage.get dead_letters.list
 	api_keys.create api_keys.list api_keys.update api_keys.rotate api_keys.revoke`.split(/\s+/);
 
 export const isTenantsOwn = ({ operationId }: Declared['operation']): boolean =>

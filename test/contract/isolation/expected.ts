@@ -166,6 +166,19 @@ users.deactivate own          401 401 401 401 401 401 403 400 400 400 400 400 40
 users.deactivate foreign_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 users.deactivate missing_user 401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 tickets.create   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401 401 401
+notifications.send   own          401 401 401 401 401 401 403 404 404 202 202 202 202 202 202 401 401 403 401 401 401
+notifications.send   foreign      401 401 401 401 401 401 403 202 404 404 404 404 404 404 404 401 401 403 401 401 401
+notifications.send   missing      401 401 401 401 401 401 403 404 404 404 404 404 404 404 404 401 401 403 401 401 401
+notifications.list   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401 401 401
+subscriptions.create own          401 401 401 401 401 401 403 201 201 201 201 201 201 400 200 401 401 200 401 401 401
+subscriptions.list   own          401 401 401 401 401 401 403 200 200 200 200 200 200 400 200 401 401 200 401 401 401
+subscriptions.remove own          401 401 401 401 401 401 403 404 404 404 404 404 200 400 200 401 401 200 401 401 401
+subscriptions.remove foreign      401 401 401 401 401 401 403 200 404 404 404 404 404 400 404 401 401 404 401 401 401
+subscriptions.remove missing      401 401 401 401 401 401 403 404 404 404 404 404 404 400 404 401 401 404 401 401 401
+dead_letters.list    own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
+dead_letters.review  own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 200 404
+dead_letters.review  foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 404 200
+dead_letters.review  missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401 404 404
 connections.open own          401 401 401 401 401 401 403 101 101 101 101 101 101 101 101 401 401 101 101 401 401
 usage.get        own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 usage.inspect    own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 200 404
@@ -232,6 +245,8 @@ members.list     missing        - 404 404 404 404 404 404 404 404 404
 messages.list    own          403 404 404 200 200 200 200 200 200 200
 messages.list    foreign      403 200 404 404 404 404 404 404 404 404
 messages.list    missing      403 404 404 404 404 404 404 404 404 404
+notifications.list own        403 200 200 200 200 200 200 200 200 200
+subscriptions.list own        403 200 200 200 200 200 200 200 200 200
 `;
 
 /** The same for backend sockets: what is a user's is 400 to them, as over HTTP. */
@@ -269,6 +284,8 @@ members.list     missing      404 403
 messages.list    own          200 403
 messages.list    foreign      404 403
 messages.list    missing      404 403
+notifications.list own        400 403
+subscriptions.list own        400 403
 `;
 
 /** What a key needs for each; an operation that is not here needs no permission. */
@@ -306,6 +323,12 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'presence.query': 'rooms:read',
 	'presence.subscribe': 'rooms:read',
 	'presence.unsubscribe': 'rooms:read',
+	'notifications.send': 'notifications:send',
+	'notifications.list': 'messages:read',
+	'subscriptions.create': 'subscriptions:write',
+	'subscriptions.list': 'subscriptions:write',
+	'subscriptions.remove': 'subscriptions:write',
+	'dead_letters.list': 'events:read',
 	send_message: 'messages:write',
 	ack: 'messages:read',
 	read: 'messages:read',

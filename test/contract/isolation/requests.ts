@@ -34,6 +34,8 @@ const BODIES: Readonly<Record<string, Record<string, unknown>>> = {
 	'members.update': { role: 'moderator' },
 	'messages.send': { content: 'hello', client_msg_id: CLIENT_MSG_ID },
 	'users.update': { metadata: { seen: true } },
+	'notifications.send': { topic: 'orders', payload: 'hello', targets: { room_id: '' } },
+	'acks.send': { room_id: '', seq: 2 },
 };
 
 /** Of both tenants, of the other one, and of none. */
@@ -58,7 +60,12 @@ export const FRAME_FIELDS: Readonly<Record<string, Record<string, unknown>>> = {
 	'rooms.get': { room_id: '' },
 	'members.list': { room_id: '' },
 	'messages.list': { room_id: '' },
+	'notifications.list': { limit: 3 },
+	'subscriptions.list': { limit: 3 },
 };
+
+/** What a GET needs in its query. */
+const QUERIES: Readonly<Record<string, string>> = { 'dead_letters.review': 'tenant_id' };
 
 /**
  * A valid request for the operation about this target: the path's parameters and the body's
@@ -74,7 +81,9 @@ export function requestFor(
 	const ids = idsOf(target, subject);
 	// Who is revoked and deactivated here does nothing else in these tests.
 	if (path.startsWith('/users/') && target === 'own') ids.user_id = KNOWN_USER;
-	const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+	const inQuery = QUERIES[operation.operationId];
+	const whole = inQuery === undefined ? path : `${path}?${inQuery}={${inQuery}}`;
+	const filled = whole.replace(/\{(\w+)\}/g, (_, name: string) => {
 		const id = ids[name];
 		if (id === undefined) throw new Error(`No value for ${name} of ${operation.operationId}`);
 		return id;
@@ -92,8 +101,16 @@ export function frameFor(type: string, target: TargetName, subject: Subject) {
 	return { type, ...withRoom(fields, idsOf(target, subject)) };
 }
 
-const withRoom = (fields: Record<string, unknown>, ids: Record<string, string>) =>
-	'room_id' in fields ? { ...fields, room_id: ids.room_id } : { ...fields };
+/** The fields with the target's room, at the top or among the `targets` of a notification. */
+function withRoom(
+	fields: Record<string, unknown>,
+	ids: Record<string, string>,
+): Record<string, unknown> {
+	const { targets } = fields;
+	if (typeof targets === 'object')
+		return { ...fields, targets: { ...targets, room_id: ids.room_id } };
+	return 'room_id' in fields ? { ...fields, room_id: ids.room_id } : { ...fields };
+}
 
 function idsOf(
 	target: TargetName,
@@ -107,6 +124,12 @@ function idsOf(
 			{ foreign_key: managementKeys.foreign, missing_key: 'mk_0000000000' }[target as string] ??
 			managementKeys.own,
 		room_id: one(target, place.own, place.foreign, `room_${MISSING}`),
+		subscription_id: one(
+			target,
+			place.subscriptions.own,
+			place.subscriptions.foreign,
+			`sub_${MISSING}`,
+		),
 		user_id:
 			{ foreign_user: FOREIGN_USER, missing_user: 'nobody' }[target as string] ?? TARGET_USER,
 		key_id:

@@ -82,6 +82,8 @@ export interface Twins {
 export interface Place {
 	own: string;
 	foreign: string;
+	/** Subscriptions of the owners, to the same topic. */
+	subscriptions: { own: string; foreign: string };
 }
 
 /** The foreign tenant first: where a query forgets its tenant, the older rows come up first. */
@@ -117,7 +119,21 @@ async function introduce(tenant: TestTenant, { marker }: Cast): Promise<string> 
 /** A fresh room in each tenant, under the same number. */
 export async function createPlace(twins: Twins): Promise<Place> {
 	await levelRooms(twins);
-	return { own: await createRoom(twins.own), foreign: await createRoom(twins.foreign) };
+	return {
+		own: await createRoom(twins.own),
+		foreign: await createRoom(twins.foreign),
+		subscriptions: {
+			own: await createSubscription(twins.own),
+			foreign: await createSubscription(twins.foreign),
+		},
+	};
+}
+
+async function createSubscription({ tenant, cast }: Twin): Promise<string> {
+	const answer = await tenant
+		.as(cast.owner)
+		.post<{ subscription_id: string }>('/subscriptions', { topic: 'twins' });
+	return bodyOf(answer, 200, 201).subscription_id;
 }
 
 async function levelRooms({ own, foreign }: Twins): Promise<void> {
@@ -162,6 +178,8 @@ export async function snapshotOf({ tenant, cast, token }: Twin, room_id: string)
 		tenant.as(TARGET_USER).call('GET', '/rooms?limit=3', { isChecked: false }),
 		tenant.as(cast.owner).call('GET', '/rooms?limit=3', { isChecked: false }),
 		tenant.as().call('GET', `/users/${KNOWN_USER}`, { isChecked: false }),
+		tenant.as(cast.owner).call('GET', '/subscriptions', { isChecked: false }),
+		tenant.as(cast.owner).call('GET', '/notifications?limit=3', { isChecked: false }),
 		withToken(tenant.server, token).call('GET', '/rooms?limit=3', {
 			headers: { 'X-Request-Id': 'snapshot' },
 			isChecked: false,

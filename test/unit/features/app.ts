@@ -8,13 +8,13 @@ import { databasePath } from '../../../src/app/persistence.ts';
 import { readSettings } from '../../../src/config/settings.ts';
 import type { OperatorCaller, TenantCaller, UserCaller } from '../../../src/core/caller.ts';
 import { AppError } from '../../../src/core/errors.ts';
-import { roomTopic, userStream } from '../../../src/core/event.ts';
+import { roomTopic } from '../../../src/core/event.ts';
 import type { KeyId, TenantId, UserId } from '../../../src/core/ids.ts';
 import { createLog } from '../../../src/core/log.ts';
 import { systemRandom } from '../../../src/core/random.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
 import type { Connection } from '../../../src/realtime/connections.ts';
-import { topicOf } from '../../../src/realtime/topics.ts';
+import { namedStream, TENANT_STREAM, topicOf } from '../../../src/realtime/topics.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
 
 /** Whoever holds the master key. */
@@ -102,6 +102,7 @@ export async function openApp(env: Record<string, string> = {}) {
 				subscribers.get(topic)?.delete(listener);
 				listener.topics.delete(topic.slice(prefix.length));
 			},
+			isSubscribed: (topic) => subscribers.get(topic)?.has(listener) === true,
 			send(frame) {
 				listener.told.push(JSON.parse(frame));
 				return frame.length;
@@ -136,7 +137,10 @@ export async function openApp(env: Record<string, string> = {}) {
 				const connection = connectionOf(own, heard);
 				const listener: Listener = Object.assign(heard, { connection });
 				connections.add(connection);
-				connection.subscribe(topicOf(own.tenant_id, userStream(own.user_id)));
+				connection.subscribe(topicOf(own.tenant_id, TENANT_STREAM));
+				for (const topic of await features.subscriptions.topicsOf(own)) {
+					connection.subscribe(topicOf(own.tenant_id, namedStream(topic)));
+				}
 				for (const { room_id } of await features.members.roomsOf(own)) {
 					connection.subscribe(topicOf(own.tenant_id, roomTopic(room_id)));
 				}

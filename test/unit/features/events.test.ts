@@ -45,6 +45,16 @@ async function everything(tenant: TestTenant): Promise<void> {
 	await app.members.update(ann, { room_id, user_id: cat, role: 'member' });
 	await app.rooms.update(ann, { room_id, name: 'Renamed', metadata: { a: null, b: 'é' } });
 	await app.members.remove(tenant.as('dan'), { room_id, user_id: dan });
+	await app.notifications.send(ann, {
+		topic: 'orders',
+		payload: { '9': ['ü', 1e21], a: null },
+		targets: { room_id, user_ids: ids('ann', 'zoe') },
+	});
+	await app.notifications.send(tenant.itself, {
+		topic: 'news',
+		payload: 'for everybody',
+		targets: { all: true, room_id },
+	});
 	await app.rooms.remove(ann, { room_id });
 	await app.rooms.create(tenant.itself, { type: 'dm', members: ids('ann', 'a:b') });
 }

@@ -17,7 +17,8 @@ async function missedFrom(tenant: TestTenant, after: number, roomMax = 0): Promi
 	const bob = tenant.as('bob');
 	const { epoch, last_cursor: through } = await app.events.endsOf(bob.tenant);
 	const frames: Told[] = [];
-	for await (const frame of missedBy(app.read, bob, { epoch, after, through }, roomMax)) {
+	const cursors = { epoch, after, through };
+	for await (const frame of missedBy(app.read, bob, cursors, { roomMax })) {
 		frames.push(JSON.parse(frame));
 	}
 	return frames;

@@ -2,7 +2,10 @@ import type { UserCaller } from '../../../core/caller.ts';
 import { encodeCursor } from '../../../core/cursor.ts';
 import { roomStream, userStream } from '../../../core/event.ts';
 import type { RoomId, TenantNo } from '../../../core/ids.ts';
+import { namedStream, TENANT_STREAM } from '../../../realtime/topics.ts';
 import { type FollowedRow, listFollowed, type MembersTx } from '../../members/service.ts';
+import type { NotificationsTx } from '../../notifications/service.ts';
+import { listFollowedTopics, type SubscriptionsTx } from '../../subscriptions/service.ts';
 import { type EventsTx, frameOf } from '../service.ts';
 import type { Cursors, Seqs } from '../store.ts';
 import { readStreams, type StreamPart } from './replay.ts';
@@ -23,23 +26,44 @@ interface Stay {
 	missed: Seqs | undefined;
 }
 
+/** What a replay reads. */
+export type MissedTx = EventsTx & MembersTx & NotificationsTx & SubscriptionsTx;
+
+export interface MissedOptions {
+	/** Missed messages of a room beyond which there is a `room.gap`; 0: however many. */
+	roomMax: number;
+	/** Topics that are followed by name besides, as if for good. */
+	topics?: Iterable<string>;
+	/** Told of each notification to the user by name, not confirmed yet, as it is sent. */
+	onNamed?(cursor: number): void;
+}
+
+/** So many that a user has not confirmed are told of; what is beyond is not counted. */
+const NAMED_MAX = 1000;
+
 /** Rows read at once. Frames leave one by one, as fast as they are taken. */
 const PAGE_ROWS = 64;
 
 /**
  * The frames that a user was not sent between two cursors, in the order of their cursors: of its own
- * stream, and of every room from each joining to the leaving after it. Of a room with more than `roomMax`
- * missed messages there is a `room.gap` in their place, one a stay; 0: however many.
+ * stream and the tenant's, of every room from each joining to the leaving after it, and of every topic
+ * while it was subscribed. Of a room with too many missed messages there is a `room.gap` in their
+ * place, one a stay.
  *
  * A gap stands where the first of its messages would: whoever breaks off behind it has been told of it.
  */
 export async function* missedBy(
-	read: EventsTx & MembersTx,
+	read: MissedTx,
 	caller: UserCaller,
 	{ epoch, after, through }: Cursors & { epoch: string },
-	roomMax: number,
+	options: MissedOptions,
 ): AsyncGenerator<string, void, void> {
-	const { parts, gaps } = await partsOf(read, caller, { after, through }, roomMax);
+	const cursors = { after, through };
+	const { tenant, user_id } = caller;
+	const { parts, gaps } = await partsOf(read, caller, cursors, options.roomMax);
+	parts.push(...(await notifiedParts(read, caller, cursors, options.topics ?? [])));
+	const pending = await read.notifications.listPending({ tenant, user_id, ...cursors }, NAMED_MAX);
+	const named = new Set(pending);
 	let gap = gaps.shift();
 	for await (const rows of readStreams(read.events, caller.tenant, parts, PAGE_ROWS)) {
 		for (const row of rows) {
@@ -47,7 +71,9 @@ export async function* missedBy(
 				yield gapFrame(epoch, gap);
 			}
 			const frame = frameOf(epoch, row);
-			if (frame !== undefined) yield frame;
+			if (frame === undefined) continue;
+			if (named.size > 0 && named.has(row.cursor)) options.onNamed?.(row.cursor);
+			yield frame;
 		}
 	}
 	for (; gap !== undefined; gap = gaps.shift()) yield gapFrame(epoch, gap);
@@ -55,6 +81,37 @@ export async function* missedBy(
 
 const gapFrame = (epoch: string, { cursor, ...rest }: Gap): string =>
 	JSON.stringify({ type: 'room.gap', cursor: encodeCursor(epoch, cursor), ...rest });
+
+/** Whether a user was told of anything between two cursors, on a socket that follows these topics too. */
+export async function wasTold(
+	read: MissedTx,
+	caller: UserCaller,
+	cursors: Cursors & { epoch: string },
+	topics: Iterable<string>,
+): Promise<boolean> {
+	const told = missedBy(read, caller, cursors, { roomMax: 0, topics });
+	return (await told.next()).done !== true;
+}
+
+/** Where a user's notifications are but in its rooms, whose events they are among. */
+async function notifiedParts(
+	read: SubscriptionsTx,
+	caller: UserCaller,
+	{ after, through }: Cursors,
+	topics: Iterable<string>,
+): Promise<StreamPart[]> {
+	const followed = (await listFollowedTopics(read, caller, after)).map((one) => ({
+		stream: namedStream(one.topic).key,
+		after: Math.max(after, one.from_cursor - 1),
+		through: one.until_cursor === null ? through : Math.min(through, one.until_cursor - 1),
+	}));
+	const always = [
+		userStream(caller.user_id),
+		TENANT_STREAM,
+		...Array.from(topics, namedStream),
+	].map(({ key }) => ({ stream: key, after, through }));
+	return [...always, ...followed].map((part) => ({ ...part, isTarget: true as const }));
+}
 
 async function partsOf(
 	read: EventsTx & MembersTx,

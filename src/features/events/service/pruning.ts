@@ -3,6 +3,8 @@ import type { RoomNo, TenantNo } from '../../../core/ids.ts';
 import type { Scope } from '../../../db/change.ts';
 import type { Writer } from '../../../db/writer.ts';
 import { memberRemoved } from '../../members/schema.ts';
+import { giveUp } from '../../notifications/service/pruning.ts';
+import type { NotificationsTx } from '../../notifications/service.ts';
 import { roomDeleted } from '../../rooms/schema.ts';
 import type { EventsTx } from '../service.ts';
 import type { OldRow } from '../store.ts';
@@ -13,14 +15,15 @@ export const SLICE_ROWS = 500;
 /**
  * Removes the oldest events of a tenant's log as far as they are from before a time, at most a slice
  * of them. What was kept for who was away goes with the event that tells of it: the ended membership
- * with `member.removed`; with `room.deleted` all of the room, first, in slices of its own.
+ * with `member.removed`; with `room.deleted` all of the room, first, in slices of its own. What nobody
+ * confirmed by then becomes a dead letter, in slices of its own too.
  *
  * Returns whether there may be more.
  */
 export const pruneSlice = (
-	writer: Writer<EventsTx>,
+	writer: Writer<EventsTx & NotificationsTx>,
 	scope: Scope,
-	before: number,
+	{ before, now }: { before: number; now: number },
 ): Promise<boolean> =>
 	writer.commit(scope, async (tx) => {
 		const { tenant } = scope;
@@ -41,6 +44,8 @@ export const pruneSlice = (
 		const end = old.findIndex(({ type }) => type === roomDeleted.type);
 		const slice = end === -1 ? old : old.slice(0, end);
 		const through = slice.at(-1)?.cursor ?? first.cursor;
+		const given = { tenant, through, limit: SLICE_ROWS, failed_at: now };
+		if (await giveUp(tx, given)) return { value: true };
 		await removeEnded(tx, tenant, slice);
 		await tx.events.removeThrough(tenant, through);
 		return { value: end !== -1 || young === -1 };

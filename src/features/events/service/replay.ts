@@ -2,10 +2,12 @@ import type { RoomNo, TenantNo } from '../../../core/ids.ts';
 import type { Stored } from '../../../db/client.ts';
 import type { Cursors, EventsStore, LogRow } from '../store.ts';
 
-/** What of one stream is to be replayed. Those of one replay share no event. */
+/** What of one stream is to be replayed. An event that is in several is replayed once. */
 export interface StreamPart extends Cursors {
 	/** Its name in the log. */
 	stream: string;
+	/** Its notifications: of a room they are among its events, all others are found by their target. */
+	isTarget?: true;
 	/** Of a room, from which seq on its messages are replayed too; left out where none was missed. */
 	messages?: { room: RoomNo; seq: number };
 }
@@ -39,9 +41,11 @@ export async function* readStreams(
 	// The next one last, where it is taken from without moving the others.
 	sources.sort((one, other) => cursorOf(other) - cursorOf(one));
 	let page: LogRow[] = [];
+	let cursor = 0;
 	for (let source = sources.pop(); source !== undefined; source = sources.pop()) {
 		const row = source.rows[source.next++] as LogRow;
-		page.push(row);
+		if (row.cursor !== cursor) page.push(row);
+		cursor = row.cursor;
 		if (page.length === limit) {
 			yield page;
 			page = [];
@@ -58,13 +62,13 @@ export async function* readStreams(
 function sourcesOf(
 	events: Stored<EventsStore>,
 	tenant: TenantNo,
-	{ stream, after, through, messages }: StreamPart,
+	{ stream, isTarget, after, through, messages }: StreamPart,
 ): Source[] {
+	const read = isTarget ? events.readTarget : events.readStream;
 	const sources: Source[] = [
 		{
 			...{ rows: [], next: 0 },
-			read: (row) =>
-				events.readStream(tenant, stream, { after: row?.cursor ?? after, through }, SOURCE_ROWS),
+			read: (row) => read(tenant, stream, { after: row?.cursor ?? after, through }, SOURCE_ROWS),
 		},
 	];
 	if (messages === undefined) return sources;
