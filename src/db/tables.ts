@@ -1,5 +1,5 @@
 /**
- * The tables, as drizzle knows them. The migrations in drizzle/ are what really makes them: there
+ * The tables, as drizzle knows them; those of notifications are in notification-tables.ts. The migrations in drizzle/ are what really makes them: there
  * they are STRICT and, where the key leads with the tenant, WITHOUT ROWID, so that a tenant's rows
  * lie together. `test/unit/db/tables.test.ts` holds the two against each other.
  *
@@ -19,12 +19,10 @@ import {
 import type {
 	KeyId,
 	MessageId,
-	NotificationId,
 	PlanId,
 	PlanNo,
 	RoomId,
 	RoomNo,
-	SubscriptionId,
 	TenantId,
 	TenantNo,
 	UserId,
@@ -383,90 +381,5 @@ export const userTokens = sqliteTable(
 		primaryKey({ columns: [table.tenant, table.prefix] }),
 		index('user_tokens_by_user').on(table.tenant, table.user_id, table.expires_at),
 		index('user_tokens_by_end').on(table.tenant, table.expires_at),
-	],
-);
-
-/** What its event refers to. Kept longer than events are. */
-export const notifications = sqliteTable(
-	'notifications',
-	{
-		tenant: tenantNo(),
-		/** Of its event. */
-		cursor: integer().notNull(),
-		/** The event's data, as JSON. */
-		data: text().notNull(),
-		created_at: integer().notNull(),
-	},
-	(table) => [primaryKey({ columns: [table.tenant, table.cursor] })],
-);
-
-/** The streams that a notification is in: of users, a room, a topic, or the tenant. */
-export const notificationTargets = sqliteTable(
-	'notification_targets',
-	{
-		tenant: tenantNo(),
-		stream: text().notNull(),
-		cursor: integer().notNull(),
-	},
-	(table) => [
-		primaryKey({ columns: [table.tenant, table.stream, table.cursor] }),
-		index('notification_targets_by_cursor').on(table.tenant, table.cursor),
-	],
-);
-
-/** What a user was notified of by name and has not confirmed. A confirmed one has no row. */
-export const deliveries = sqliteTable(
-	'deliveries',
-	{
-		tenant: tenantNo(),
-		user_id: userId(),
-		cursor: integer().notNull(),
-		attempts: integer().notNull(),
-		last_attempt_at: integer(),
-	},
-	(table) => [
-		primaryKey({ columns: [table.tenant, table.user_id, table.cursor] }),
-		index('deliveries_by_cursor').on(table.tenant, table.cursor),
-	],
-);
-
-/** Deliveries whose event was pruned before they were confirmed. */
-export const deadLetters = sqliteTable(
-	'dead_letters',
-	{
-		tenant: tenantNo(),
-		cursor: integer().notNull(),
-		user_id: userId(),
-		notification_id: text().$type<NotificationId>().notNull(),
-		topic: text().notNull(),
-		attempts: integer().notNull(),
-		last_attempt_at: integer(),
-		failed_at: integer().notNull(),
-	},
-	(table) => [primaryKey({ columns: [table.tenant, table.cursor, table.user_id] })],
-);
-
-/** A subscription outlives its end (`until_cursor`) where it held something: who was away must still learn of it. */
-export const subscriptions = sqliteTable(
-	'subscriptions',
-	{
-		tenant: tenantNo(),
-		user_id: userId(),
-		topic: text().notNull(),
-		/** It holds what has this cursor or a later one, */
-		from_cursor: integer().notNull(),
-		/** and one before this; null while it lasts. */
-		until_cursor: integer(),
-		subscription_id: text().$type<SubscriptionId>().notNull(),
-		created_at: integer().notNull(),
-	},
-	(table) => [
-		primaryKey({ columns: [table.tenant, table.user_id, table.topic, table.from_cursor] }),
-		uniqueIndex('subscriptions_lasting')
-			.on(table.tenant, table.user_id, table.topic)
-			.where(sql`until_cursor IS NULL`),
-		index('subscriptions_ended')
-			.on(table.tenant, table.until_cursor)
-			.where(sql`until_cursor IS NOT NULL`),
 	],
 );

@@ -6,9 +6,10 @@ import { is } from 'drizzle-orm';
 import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
 import { openDatabase } from '../../../src/db/client.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
+import * as notificationTables from '../../../src/db/notification-tables.ts';
 import * as tables from '../../../src/db/tables.ts';
 
-const DECLARED = Object.values(tables)
+const DECLARED = Object.values({ ...tables, ...notificationTables })
 	.filter((table) => is(table, SQLiteTable))
 	.map(getTableConfig);
 
