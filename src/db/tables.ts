@@ -1,7 +1,8 @@
 /**
- * The tables, as drizzle knows them; those of notifications are in notification-tables.ts. The migrations in drizzle/ are what really makes them: there
- * they are STRICT and, where the key leads with the tenant, WITHOUT ROWID, so that a tenant's rows
- * lie together. `test/unit/db/tables.test.ts` holds the two against each other.
+ * The tables, as drizzle knows them; those of notifications are in notification-tables.ts. The
+ * migrations in drizzle/ are what really makes them: there they are STRICT and, where the key leads
+ * with the tenant, WITHOUT ROWID, so that a tenant's rows lie together. `test/unit/db/tables.test.ts`
+ * holds the two against each other.
  *
  * `tenant` and `room` are internal numbers, `…_id` is what stands on the wire.
  * @see docs/adr/0002-ids-in-the-database.md

@@ -98,6 +98,7 @@ function socketOf({ tenant, tenant_id, user_id, key_id }: UserCaller): Connectio
 		isLive: true,
 		subscribe() {},
 		unsubscribe() {},
+		isSubscribed: () => false,
 		send(frame) {
 			frames++;
 			return frame.length;
