@@ -6,7 +6,7 @@
  *
  * Must never: leave under its final name what is not whole, durable and checked.
  *
- * @see docs/adr/0014-backups-by-another-process.md
+ * @see docs/adr/0017-backups-by-another-process.md
  */
 import { existsSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname } from 'node:path';

@@ -7,7 +7,7 @@
  *
  * Must never: let the log of the old database meet the new one. SQLite would fold it in.
  *
- * @see docs/adr/0014-backups-by-another-process.md
+ * @see docs/adr/0017-backups-by-another-process.md
  */
 import { Database } from 'bun:sqlite';
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';

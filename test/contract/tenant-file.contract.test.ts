@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { runBinary } from '../helpers/server.ts';
 import { openSocket } from '../helpers/socket.ts';
-import { countsOf, dumpOfTenant } from '../helpers/tenant-dump.ts';
+import { countsOf, dumpOfTenant, withoutBackground } from '../helpers/tenant-dump.ts';
 import { createGroup, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
 import type { Message } from '../helpers/wire.ts';
 import { CANARY, databaseOf, importInto, useStage } from './tenant-file-stage.ts';
@@ -22,9 +22,11 @@ describe('a tenant that was exported and imported', () => {
 
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 		expect(stdout).toMatch(new RegExp(`^Imported ${stage.acme.tenant_id}: \\d+ rows\\n$`));
-		const before = dumpOfTenant(databaseOf(stage.server), stage.acme.tenant_id);
-		expect(dumpOfTenant(databaseOf(other), stage.acme.tenant_id)).toEqual(before);
-		expect(before.length).toBeGreaterThan(20);
+		const rows = dumpOfTenant(stage.file, stage.acme.tenant_id);
+		expect(dumpOfTenant(databaseOf(other), stage.acme.tenant_id)).toEqual(rows);
+		expect(rows.length).toBeGreaterThan(20);
+		const atHome = dumpOfTenant(databaseOf(stage.server), stage.acme.tenant_id);
+		expect(withoutBackground(atHome)).toEqual(withoutBackground(rows));
 
 		const key = stage.acme.api_key;
 		const tenantThere = bodyOf(
@@ -69,6 +71,24 @@ describe('a tenant that was exported and imported', () => {
 		expect(await socket.next('resync')).toMatchObject({ reason: 'unknown' });
 		await socket.close();
 		expect(await other.stop()).toBe(0);
+	});
+
+	test('of a stopped server is the same in every table, those written in the background too', async () => {
+		const other = await another();
+		const tenant = await createTenant(other);
+		const socket = await tenant.socket('alice');
+		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
+		await sendMessage(tenant, 'alice', room_id);
+		await socket.close();
+		expect(await other.stop()).toBe(0);
+		const target = join(newDir(), 'stopped.db');
+		const env = { DATA_DIR: other.dataDir };
+
+		expect((await runBinary(['export', tenant.tenant_id, target], env)).exitCode).toBe(0);
+
+		const rows = dumpOfTenant(databaseOf(other), tenant.tenant_id);
+		expect(dumpOfTenant(target, tenant.tenant_id)).toEqual(rows);
+		expect(withoutBackground(rows).length).toBeLessThan(rows.length);
 	});
 
 	test('stays on its plan where there is one of that id, and else is on none, which is said', async () => {
