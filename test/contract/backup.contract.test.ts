@@ -1,5 +1,5 @@
 /** `chatapi backup`, `verify` and `restore`, as an operator types them. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import {
 	existsSync,
 	mkdirSync,
@@ -19,6 +19,9 @@ import { createGroup, createTenant, sendMessage, type TestTenant } from '../help
 import { eventually, within } from '../helpers/wait.ts';
 import type { Message, MessagesPage, Room } from '../helpers/wire.ts';
 import { contentsOf } from './start-up-process.ts';
+
+// Several processes a test, on shared cores.
+setDefaultTimeout(30_000);
 
 let folder: string;
 let server: Server;

@@ -1,6 +1,6 @@
 /** `chatapi export` and `import`: one tenant as one file, into this or another server. */
 import { Database } from 'bun:sqlite';
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
@@ -10,6 +10,9 @@ import { countsOf, dumpOfTenant, withoutBackground } from '../helpers/tenant-dum
 import { createGroup, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
 import type { Message } from '../helpers/wire.ts';
 import { CANARY, databaseOf, importInto, useStage } from './tenant-file-stage.ts';
+
+// Several processes a test, on shared cores.
+setDefaultTimeout(30_000);
 
 const { stage, newDir, another } = useStage();
 

@@ -1,5 +1,5 @@
 /** What `chatapi import` refuses, and what is left of one that was cut short. */
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
@@ -8,6 +8,9 @@ import { countsOf, dumpOfTenant } from '../helpers/tenant-dump.ts';
 import { createGroup, createTenant, operator, sendMessage } from '../helpers/tenants.ts';
 import { eventually, within } from '../helpers/wait.ts';
 import { databaseOf, importInto, useStage } from './tenant-file-stage.ts';
+
+// Several processes a test, on shared cores.
+setDefaultTimeout(30_000);
 
 const { stage, newDir, spoilt, inflated, another } = useStage();
 

@@ -4,7 +4,7 @@
  *
  * `BACKUPS=50` makes it long, `SEED=…` makes it the same again as far as timing lets it.
  */
-import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'bun:test';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -144,6 +144,7 @@ test(
 		const env = { MAX_ROOMS_PER_USER: '0' };
 		const victim = { command: [BINARY] as const, cwd: folder, dataDir, masterKey, env };
 		const server = await startVictim(victim);
+		onTestFinished(() => server.kill());
 		const history = createHistory();
 		const grounds: Ground[] = [];
 		for (let count = 0; count < 2; count++) {
