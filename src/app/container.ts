@@ -1,6 +1,7 @@
 import type { Settings } from '../config/settings.ts';
 import { createAuthorizer } from '../core/authorize.ts';
 import type { Clock } from '../core/clock.ts';
+import { AppError } from '../core/errors.ts';
 import type { LiveFrame } from '../core/event.ts';
 import { createGenerations, type Generations } from '../core/generations.ts';
 import { createIds, type Ids, type TenantId, type UserId } from '../core/ids.ts';
@@ -29,6 +30,7 @@ import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
 import { createSubscriptions } from '../features/subscriptions/service.ts';
+import { createOwnSettings } from '../features/tenants/service/own-settings.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
 import { createTyping } from '../features/typing/service.ts';
 import { createSweeper } from '../features/typing/worker.ts';
@@ -148,6 +150,7 @@ function createControlPlane(parts: Parts) {
 	});
 	return {
 		tenants,
+		ownSettings: createOwnSettings(parts),
 		plans: createPlans(parts),
 		managementKeys: createManagementKeys(parts),
 		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),
@@ -224,8 +227,11 @@ function createUserFeatures(parts: Parts) {
 		users: createUsers({ ...parts, revocations: () => generations.bumps }),
 		events: createEvents({
 			...parts,
-			isGood: ({ stamp, expires_at }) =>
-				generations.isCurrent(stamp) && (expires_at === null || clock.now() < expires_at),
+			refusalOf: ({ stamp, expires_at }) =>
+				generations.refusalOf(stamp) ??
+				(expires_at === null || clock.now() < expires_at
+					? undefined
+					: new AppError('AUTHENTICATION_ERROR', 'Invalid API key')),
 		}),
 	};
 }

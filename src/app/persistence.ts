@@ -89,6 +89,12 @@ export function createPersistence(deps: PersistenceDeps) {
 			if (isAboutUser(effect)) {
 				generations.bumpUser(effect.tenant_id, effect.user_id);
 			}
+			if (effect.name === 'tenant.resumed') generations.bump('tenant', effect.tenant_id);
+			if (effect.name === 'tenant.suspended') {
+				generations.halt(effect.tenant_id, 'suspended');
+				// Whoever waits for its events gets its 403.
+				waiters.wake(effect.tenant_id);
+			}
 			if (effect.name === 'key.revoked') {
 				generations.bump('key', effect.key_id);
 				// Whoever waits with it gets its 401.

@@ -84,7 +84,7 @@ export function startServer(container: Container): RunningServer {
 		random: container.random,
 		enterRead: createReadTurns(container.clock.monotonic).enter,
 	});
-	routeTenants(face, features.tenants);
+	routeTenants(face, features.tenants, features.ownSettings);
 	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
 	routeRooms(face, features.rooms);

@@ -87,7 +87,7 @@ export function createSockets(
 		operation: openConnection,
 		allowedOrigins: settings.ALLOWED_ORIGINS,
 		following,
-		isCurrent: generations.isCurrent,
+		generations,
 		random: random.fraction,
 		limits: {
 			perUser: settings.WS_MAX_CONNECTIONS_PER_USER,

@@ -2,6 +2,7 @@ import type { Stamp } from './generations.ts';
 import type { KeyId, PlanNo, TenantId, TenantNo, UserId } from './ids.ts';
 import type { Once } from './once.ts';
 import type { Permission } from './permissions.ts';
+import type { TenantSettings } from './tenant-settings.ts';
 import type { BucketRate } from './token-bucket.ts';
 
 /**
@@ -23,10 +24,14 @@ export interface TenantCaller {
 	permissions: ReadonlySet<Permission>;
 	/** The tenant's request bucket; null when the limit is switched off. */
 	rate: BucketRate | null;
+	/** Of the tenant, as they are in effect. */
+	settings: TenantSettings;
 	/** Compared again by the writer and by open sockets: a revoked credential's work is refused. */
 	stamp: Stamp;
 	/** Of a request with an `Idempotency-Key`. */
 	once?: Once;
+	/** Of a request with `If-Match`: the versions that what it changes may have. */
+	ifMatch?: readonly number[];
 }
 
 /** A tenant credential that acts as one user. */

@@ -14,6 +14,8 @@ export type Effect =
 	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId }
 	/** What its credentials may do, how often, or for how long: they stay good. */
 	| { name: 'tenant.changed'; tenant_id: TenantId }
+	| { name: 'tenant.suspended'; tenant_id: TenantId }
+	| { name: 'tenant.resumed'; tenant_id: TenantId }
 	| { name: 'user.revoked'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.deactivated'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.reactivated'; tenant_id: TenantId; user_id: UserId };

@@ -1,3 +1,6 @@
+import { AppError } from './errors.ts';
+import { haltedError, type TenantHalt } from './tenant-halt.ts';
+
 /** What a credential hangs on, besides its user: bumping either voids every caller made before. */
 export type GenerationKind = 'tenant' | 'key';
 
@@ -25,6 +28,8 @@ export interface Generations {
 	 * what was stamped for any of that tenant's users before the ones forgotten is void too.
 	 */
 	bumpUser(tenant_id: string, user_id: string): void;
+	/** Voids what was stamped for a tenant and any of its users and keys, and notes why. */
+	halt(tenant_id: string, why: TenantHalt): void;
 	stamp(tenant_id: string, key_id: string): Stamp;
 	/** The same stamp for a caller that acts as a user. */
 	stampUser(stamp: Stamp, user_id: string): Stamp;
@@ -33,6 +38,10 @@ export interface Generations {
 	touch(tenant_id: string): void;
 	/** How often it was. What was read under another number is to be read anew. */
 	revisionOf(tenant_id: string): number;
+	/** Why nothing is done for what was stamped, in words for its sender; undefined while it is current. */
+	refusalOf(stamp: Stamp): AppError | undefined;
+	/** Why the tenant was halted since it was stamped; undefined where it was not. */
+	haltOf(stamp: Stamp): TenantHalt | undefined;
 	/** How often anything was bumped or touched. Unchanged, nothing that was read meanwhile was revoked since. */
 	readonly bumps: number;
 }
@@ -51,6 +60,8 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 	const bumped = new Map<string, number>();
 	const users = new Map<string, Users>();
 	const revisions = new Map<string, number>();
+	/** Of each tenant that ever was: its generation then, and why. */
+	const halts = new Map<string, { generation: number; why: TenantHalt }>();
 	let bumps = 0;
 	const current = (kind: GenerationKind, id: string) =>
 		bumps === 0 ? 0 : (bumped.get(`${kind}/${id}`) ?? 0);
@@ -61,10 +72,26 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 		return known === undefined || (known.bumpedAt.get(user_id) ?? known.forgottenAt) <= user;
 	}
 
+	function bump(kind: GenerationKind, id: string): void {
+		bumped.set(`${kind}/${id}`, current(kind, id) + 1);
+		bumps++;
+	}
+
+	const isCurrent = (stamp: Stamp): boolean =>
+		current('tenant', stamp.tenant_id) === stamp.tenant &&
+		current('key', stamp.key_id) === stamp.key &&
+		isUserCurrent(stamp);
+
+	function haltOf({ tenant_id, tenant }: Stamp): TenantHalt | undefined {
+		const halt = halts.get(tenant_id);
+		return halt !== undefined && tenant < halt.generation ? halt.why : undefined;
+	}
+
 	return {
-		bump(kind, id) {
-			bumped.set(`${kind}/${id}`, current(kind, id) + 1);
-			bumps++;
+		bump,
+		halt(tenant_id, why) {
+			bump('tenant', tenant_id);
+			halts.set(tenant_id, { generation: current('tenant', tenant_id), why });
 		},
 		bumpUser(tenant_id, user_id) {
 			bumps++;
@@ -93,10 +120,18 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 			user: 0,
 		}),
 		stampUser: (stamp, user_id) => ({ ...stamp, user_id, user: bumps }),
-		isCurrent: (stamp) =>
-			current('tenant', stamp.tenant_id) === stamp.tenant &&
-			current('key', stamp.key_id) === stamp.key &&
-			isUserCurrent(stamp),
+		isCurrent,
+		haltOf,
+		refusalOf(stamp) {
+			if (isCurrent(stamp)) return undefined;
+			const why = haltOf(stamp);
+			if (why !== undefined) return haltedError(why);
+			const isKeyGood = isCurrent({ ...stamp, user_id: null });
+			return new AppError(
+				'AUTHENTICATION_ERROR',
+				isKeyGood ? 'Invalid or expired token' : 'Invalid API key',
+			);
+		},
 		get bumps() {
 			return bumps;
 		},

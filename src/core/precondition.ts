@@ -1,4 +1,3 @@
-import type { OperatorCaller } from './caller.ts';
 import { AppError } from './errors.ts';
 
 /**
@@ -8,7 +7,10 @@ import { AppError } from './errors.ts';
  * @throws `PRECONDITION_FAILED`.
  * @see https://www.rfc-editor.org/rfc/rfc9110#name-if-match
  */
-export function requireVersion({ ifMatch }: OperatorCaller, version: number): void {
+export function requireVersion(
+	{ ifMatch }: { ifMatch?: readonly number[] },
+	version: number,
+): void {
 	if (ifMatch === undefined || ifMatch.includes(version)) return;
 	throw new AppError('PRECONDITION_FAILED', 'It has changed: its version is another', {
 		field: 'If-Match',

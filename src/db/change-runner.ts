@@ -4,6 +4,7 @@ import { AppError } from '../core/errors.ts';
 import { frameOfStored, type PendingEvent } from '../core/event.ts';
 import type { Generations, Stamp } from '../core/generations.ts';
 import { AlreadyAnswered } from '../core/once.ts';
+import { haltedError } from '../core/tenant-halt.ts';
 import type { Change, Outcome, Publication, Scope } from './change.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogHeads, Place } from './log-heads.ts';
@@ -49,10 +50,8 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		{ heads, revocations }: BatchState,
 	): Promise<Ran> {
 		const { stamp, once } = scope;
-		const revoked = stamp === undefined ? undefined : whatIsVoid(stamp, revocations);
-		if (revoked !== undefined) {
-			return { error: new AppError('AUTHENTICATION_ERROR', revoked) };
-		}
+		const refusal = stamp === undefined ? undefined : refusalOf(stamp, revocations);
+		if (refusal !== undefined) return { error: refusal };
 		const earlier = once && connection.answers.find(once, clock.now());
 		if (earlier !== undefined) return { error: new AlreadyAnswered(earlier) };
 		connection.savepoint.run();
@@ -81,12 +80,14 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 	}
 
 	/** Why nothing is done for a credential any more: as of the last commit, and of the batch so far. */
-	function whatIsVoid(stamp: Stamp, revocations: Revocations): string | undefined {
-		const isGood = generations.isCurrent(stamp);
-		if (isGood && !revocations.hasKey(stamp) && !revocations.hasUser(stamp)) return undefined;
-		const isKeyGood =
-			!revocations.hasKey(stamp) && generations.isCurrent({ ...stamp, user_id: null });
-		return isKeyGood ? 'Invalid or expired token' : 'Invalid API key';
+	function refusalOf(stamp: Stamp, revocations: Revocations): AppError | undefined {
+		const refusal = generations.refusalOf(stamp);
+		if (refusal !== undefined) return refusal;
+		const halt = revocations.haltOf(stamp);
+		if (halt !== undefined) return haltedError(halt);
+		if (revocations.hasKey(stamp)) return new AppError('AUTHENTICATION_ERROR', 'Invalid API key');
+		if (!revocations.hasUser(stamp)) return undefined;
+		return new AppError('AUTHENTICATION_ERROR', 'Invalid or expired token');
 	}
 
 	function appendEvents(

@@ -1,5 +1,6 @@
 import { type Effect, isAboutUser } from '../core/effect.ts';
 import type { Stamp } from '../core/generations.ts';
+import type { TenantHalt } from '../core/tenant-halt.ts';
 
 /**
  * What the changes of one batch have revoked so far: the generations learn it after the commit only, and
@@ -13,17 +14,23 @@ export interface Revocations {
 	hasKey(stamp: Stamp): boolean;
 	/** Whether the user that was stamped was. */
 	hasUser(stamp: Stamp): boolean;
+	/** Why its tenant was halted; undefined where it was not. */
+	haltOf(stamp: Stamp): TenantHalt | undefined;
 }
 
 export function createRevocations(): Revocations {
 	let keys: Set<string> | undefined;
 	let users: Set<string> | undefined;
+	let halts: Map<string, TenantHalt> | undefined;
 	return {
 		note(effects) {
 			for (const effect of effects) {
 				if (effect.name === 'key.revoked') {
 					keys ??= new Set();
 					keys.add(effect.key_id);
+				} else if (effect.name === 'tenant.suspended') {
+					halts ??= new Map();
+					halts.set(effect.tenant_id, 'suspended');
 				} else if (isAboutUser(effect)) {
 					users ??= new Set();
 					users.add(`${effect.tenant_id}/${effect.user_id}`);
@@ -31,6 +38,7 @@ export function createRevocations(): Revocations {
 			}
 		},
 		hasKey: ({ key_id }) => keys?.has(key_id) === true,
+		haltOf: ({ tenant_id }) => halts?.get(tenant_id),
 		hasUser: ({ tenant_id, user_id }) =>
 			users !== undefined && user_id !== null && users.has(`${tenant_id}/${user_id}`),
 	};

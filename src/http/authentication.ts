@@ -14,6 +14,7 @@ import { USER_ID, type UserId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { expandGrants, USER_PERMISSIONS } from '../core/permissions.ts';
 import type { RateLimiter } from '../core/rate-limiter.ts';
+import { haltedError } from '../core/tenant-halt.ts';
 import type { BucketRate } from '../core/token-bucket.ts';
 import type { Keys } from '../features/keys/service.ts';
 import type { ManagementKeys } from '../features/plans/service/management-keys.ts';
@@ -93,7 +94,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		if (row === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
 		if (profile === undefined) return undefined;
-		const { tenant, tenant_id, rate } = profile;
+		const { tenant, tenant_id, rate, settings } = profile;
 		const { key_id, hash, expires_at } = row;
 		const permissions = expandGrants(JSON.parse(row.permissions));
 		const stamp = generations.stamp(tenant_id, key_id);
@@ -101,7 +102,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return {
 			hash,
 			profile,
-			caller: { ...is, tenant, tenant_id, key_id, permissions, rate, expires_at, stamp },
+			caller: { ...is, tenant, tenant_id, key_id, permissions, rate, settings, expires_at, stamp },
 		};
 	}
 
@@ -112,7 +113,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		if (key === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
 		if (profile === undefined) return undefined;
-		const { tenant, tenant_id, rate } = profile;
+		const { tenant, tenant_id, rate, settings } = profile;
 		const { user_id, key_id, hash } = row;
 		const expires_at = Math.min(row.expires_at, key.expires_at ?? row.expires_at);
 		const stamp = generations.stampUser(generations.stamp(tenant_id, key_id), user_id);
@@ -120,7 +121,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return {
 			hash,
 			profile,
-			caller: { ...is, tenant, tenant_id, key_id, user_id, rate, expires_at, stamp },
+			caller: { ...is, tenant, tenant_id, key_id, user_id, rate, settings, expires_at, stamp },
 		};
 	}
 
@@ -166,7 +167,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		const profile = await tenants.profileOf(taken.tenant);
 		if (profile === undefined) return undefined;
 		const held: Granted & Credential = {
-			caller: { ...taken, rate: profile.rate },
+			caller: { ...taken, rate: profile.rate, settings: profile.settings },
 			profile,
 			async refresh() {
 				const [now, key] = await consistent(() =>
@@ -175,7 +176,8 @@ export function createAuthentication(deps: AuthenticationDeps) {
 				if (now === undefined || key === undefined) return;
 				const ends = [taken.expires_at, key.expires_at].filter((end) => end !== null);
 				const expires_at = ends.length === 0 ? null : Math.min(...ends);
-				held.caller = { ...taken, rate: now.rate, expires_at };
+				const { rate, settings } = now;
+				held.caller = { ...taken, rate, settings, expires_at };
 				held.profile = now;
 			},
 		};
@@ -185,7 +187,10 @@ export function createAuthentication(deps: AuthenticationDeps) {
 	const hasEnded = ({ expires_at }: TenantCaller): boolean =>
 		expires_at !== null && expires_at <= clock.now();
 
+	/** @throws `AUTHORIZATION_ERROR` while nothing is done for the tenant. */
 	function welcome(credential: Credential): Credential {
+		const { halt } = credential.profile;
+		if (halt !== null) throw haltedError(halt);
 		log.debug({ tenant_id: credential.caller.tenant_id }, 'Tenant validated');
 		return credential;
 	}
@@ -202,6 +207,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		 *
 		 * @throws `AUTHENTICATION_ERROR` when it is missing, malformed, unknown, expired or revoked.
 		 * @throws `RATE_LIMIT_EXCEEDED` for a bad one after too many bad ones from this address.
+		 * @throws `AUTHORIZATION_ERROR` for a good one of a tenant that is suspended or being deleted.
 		 */
 		async tenant(headers: Headers, address: () => string): Promise<Credential> {
 			const key = headers.get('X-API-Key');
@@ -233,7 +239,8 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			const caller = users.takeTicket(text);
 			if (caller === undefined || hasEnded(caller)) throw refuseToken(address);
 			const held = await heldByTicket(caller);
-			const isVoid = held === undefined || !generations.isCurrent(caller.stamp);
+			if (held === undefined) throw refuseToken(address);
+			const isVoid = held.profile.halt === null && !generations.isCurrent(caller.stamp);
 			if (isVoid) throw refuseToken(address);
 			return welcome(held);
 		},

@@ -7,6 +7,7 @@ export const CLOSE = {
 	bad_request: 4502,
 	connection_limit: 4504,
 	user_deactivated: 4507,
+	tenant_suspended: 4509,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE;

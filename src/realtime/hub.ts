@@ -180,6 +180,12 @@ export function createHub(
 		}
 	}
 
+	function closeTenant(tenant_id: TenantId, reason: CloseReason): void {
+		for (const connection of connections.ofTenant(tenant_id)) {
+			connection.close(CLOSE[reason], reason);
+		}
+	}
+
 	return {
 		publish(tenant_id, cursor, stream, frame) {
 			if (cursor !== null) heads.set(tenant_id, cursor);
@@ -246,6 +252,8 @@ export function createHub(
 				case 'tenant.changed':
 					for (const connection of connections.ofTenant(effect.tenant_id)) connection.regrant();
 					return;
+				case 'tenant.suspended':
+					return closeTenant(effect.tenant_id, 'tenant_suspended');
 				case 'user.revoked':
 					return closeUser(effect, 'credential_revoked');
 				case 'user.deactivated':

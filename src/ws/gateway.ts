@@ -13,7 +13,7 @@ import { requireActor } from '../core/authorize.ts';
 import type { TenantCaller } from '../core/caller.ts';
 import { isCursor } from '../core/cursor.ts';
 import { AppError, errorBodyOf } from '../core/errors.ts';
-import type { Stamp } from '../core/generations.ts';
+import type { Generations } from '../core/generations.ts';
 import { USER_ID, type UserId } from '../core/ids.ts';
 import type { Operation } from '../core/operation.ts';
 import type { Answered } from '../http/answer-headers.ts';
@@ -47,8 +47,8 @@ export interface GatewayDeps extends Answering {
 	/** Of the server, for tenants without their own. */
 	allowedOrigins: readonly string[];
 	following: Following;
-	/** False once the credential was revoked, or its user. */
-	isCurrent(stamp: Stamp): boolean;
+	/** Whether the credential was revoked, its user, or all of its tenant. */
+	generations: Pick<Generations, 'isCurrent' | 'haltOf'>;
 	/** A number in [0, 1). */
 	random(): number;
 }
@@ -64,6 +64,11 @@ const BACKPRESSURE_BYTES_MAX = 1024 * 1024;
 /** Over which a drain spreads its clients' return. */
 const RECONNECT_SPREAD_MS = 5000;
 const DRAIN_SLICE = 500;
+/** What a socket is closed with that was opened while its credential ended, by what happened to its tenant. */
+const HALTS = {
+	none: 'credential_revoked',
+	suspended: 'tenant_suspended',
+} as const;
 /** The longest that a timer can be set for. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -150,8 +155,9 @@ export function createGateway(deps: GatewayDeps) {
 		connections.add(socket);
 		deps.usage.countOpened(socket.caller);
 		// What was revoked during the upgrade found no socket to close.
-		if (!deps.isCurrent(socket.caller.stamp)) {
-			socket.end('credential_revoked');
+		const { stamp } = socket.caller;
+		if (!deps.generations.isCurrent(stamp)) {
+			socket.end(HALTS[deps.generations.haltOf(stamp) ?? 'none']);
 			return;
 		}
 		expire(socket);

@@ -53,7 +53,7 @@ describe('POST /admin/tenants', () => {
 		['a name with a control character', { name: 'a\u0007b' }, 'name'],
 		['a name that turns the reading direction', { name: 'a\u202eb' }, 'name'],
 		['an unknown field', { name: 'A', nmae: 'B' }, 'nmae'],
-		['settings, which do not exist yet', { name: 'A', settings: {} }, 'settings'],
+		['an unknown setting', { name: 'A', settings: { colour: 'red' } }, '/settings/colour'],
 		['a plan id that is none', { name: 'A', plan_id: 'x' }, 'plan_id'],
 		['a field that only the server writes', { name: 'A', status: 'active' }, 'status'],
 		[

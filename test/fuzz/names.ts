@@ -14,6 +14,7 @@ const ANY = /[\udc00-\udc0f]/gu;
 const IDS: readonly { name: string; of: (scene: Scene) => string }[] = [
 	{ name: 'master_key', of: ({ tenant }) => tenant.server.masterKey },
 	{ name: 'api_key', of: ({ tenant }) => tenant.api_key },
+	{ name: 'spare_tenant_id', of: ({ spare_tenant_id }) => spare_tenant_id },
 	{ name: 'tenant_id', of: ({ tenant }) => tenant.tenant_id },
 	{ name: 'room_id', of: ({ room_id }) => room_id },
 	{ name: 'plan_id', of: ({ plan_id }) => plan_id },

@@ -20,6 +20,7 @@ const sceneOf = (suffix: string): Scene => ({
 	key_id: `id${suffix}`,
 	plan_id: `plan${suffix}`,
 	key: `management${suffix}`,
+	spare_tenant_id: `spare${suffix}`,
 });
 
 describe('names in the place of ids', () => {

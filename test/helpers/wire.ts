@@ -14,6 +14,10 @@ export interface Tenant {
 	plan_id: string | null;
 	rate_limit: Record<string, number> | null;
 	allowed_origins: string[] | null;
+	webhook_url: string | null;
+	settings: Record<string, unknown>;
+	effective_settings: Record<string, unknown>;
+	features: Record<string, boolean>;
 	metadata: unknown;
 	version: number;
 	created_at: string;

@@ -60,12 +60,12 @@ const LOST: Readonly<Record<Lost, string>> = {
 export interface EventsDeps {
 	read: EventsTx;
 	waiters: Waiters;
-	/** False once the credential was revoked, or has ended by itself. */
-	isGood(caller: TenantCaller): boolean;
+	/** Why nothing is done for the caller any more; undefined while it is good. */
+	refusalOf(caller: TenantCaller): AppError | undefined;
 }
 
 /** The use-cases of the event log. */
-export function createEvents({ read, waiters, isGood }: EventsDeps) {
+export function createEvents({ read, waiters, refusalOf }: EventsDeps) {
 	async function endsOf(tenant: TenantNo): Promise<LogEnds> {
 		const ends = await read.events.findEnds(tenant);
 		assert(ends !== undefined, 'every tenant has a log head');
@@ -108,7 +108,8 @@ export function createEvents({ read, waiters, isGood }: EventsDeps) {
 	 * @throws `VALIDATION_ERROR` for a user: the log is the tenant's own.
 	 * @throws `CONFLICT` for a cursor that cannot be gone on from.
 	 * @throws `RATE_LIMIT_EXCEEDED`, `UNAVAILABLE` when too many of the tenant, of the server wait.
-	 * @throws `AUTHENTICATION_ERROR` when the key was revoked or has ended meanwhile.
+	 * @throws `AUTHENTICATION_ERROR` when the key was revoked or has ended meanwhile, `AUTHORIZATION_ERROR`
+	 * when its tenant was suspended or deleted.
 	 */
 	async function list(
 		caller: TenantCaller,
@@ -129,7 +130,8 @@ export function createEvents({ read, waiters, isGood }: EventsDeps) {
 		if (ends.last_cursor > through) waiters.wake(caller.tenant_id);
 		await isWoken;
 		if (client?.signal.aborted === true) return page;
-		if (!isGood(caller)) throw new AppError('AUTHENTICATION_ERROR', 'Invalid API key');
+		const refusal = refusalOf(caller);
+		if (refusal !== undefined) throw refusal;
 		return (await pageAfter(caller, input)).page;
 	}
 

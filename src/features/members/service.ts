@@ -94,8 +94,14 @@ export const sharesRoom = (
  * Who hears of what a member does live: a small room, else the user's own sockets. `sizeMax` 0: no room
  * is too large.
  */
-export const liveStreamOf = (access: Access, user_id: UserId, sizeMax: number): Stream =>
-	sizeMax === 0 || access.member_count <= sizeMax ? roomStream(access) : userStream(user_id);
+export const liveStreamOf = (
+	access: Access,
+	{ user_id, settings }: UserCaller,
+	sizeMax: number,
+): Stream =>
+	settings.live_receipts && (sizeMax === 0 || access.member_count <= sizeMax)
+		? roomStream(access)
+		: userStream(user_id);
 
 /** The tenant may do all that an owner may. */
 const rankOf = (role: Role | null): number => (role === null ? -1 : ROLES.indexOf(role));

@@ -10,6 +10,8 @@ export interface Access {
 	type: 'dm' | 'group' | 'channel';
 	/** Null for who is no member. */
 	role: Role | null;
+	/** Of the event of its joining; null for who is no member. */
+	joined_cursor: number | null;
 	last_seq: number;
 	last_ordinal: number;
 	last_cursor: number;
@@ -63,7 +65,7 @@ const MEMBER = `m.user_id, m.role, m.joined_at, p.delivered_seq, p.read_seq
 
 // INDEXED BY: without statistics the planner guesses ten rows a tenant and walks through all its rooms.
 const SQL = {
-	access: `SELECT r.room, r.room_id, r.type, m.role, h.last_seq, h.last_ordinal, h.last_cursor, h.member_count
+	access: `SELECT r.room, r.room_id, r.type, m.role, m.joined_cursor, h.last_seq, h.last_ordinal, h.last_cursor, h.member_count
 		FROM rooms r
 		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
 		LEFT JOIN memberships m ON m.tenant = r.tenant AND m.room = r.room

@@ -9,7 +9,7 @@ import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
 import type { Writer } from '../../db/writer.ts';
-import { type MembersTx, requireAccess } from '../members/service.ts';
+import { type Access, type MembersTx, requireAccess } from '../members/service.ts';
 import { type listMessages, messageCreated, type sendMessage } from './schema.ts';
 import type { MessageRow, MessagesStore } from './store.ts';
 
@@ -96,8 +96,13 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 		const { room_id, after_seq, before_seq, limit = 50 } = input;
 		// First: what is told as the moment of the page must not be later than the page.
 		const { epoch, last_cursor } = headOf(caller.tenant);
-		const { room } = await requireAccess(read, caller, room_id);
-		const range = { after: after_seq ?? 0, before: before_seq ?? Number.MAX_SAFE_INTEGER };
+		const access = await requireAccess(read, caller, room_id);
+		const { room } = access;
+		const hidden = await hiddenThrough(read, caller, access);
+		const range = {
+			after: Math.max(after_seq ?? 0, hidden),
+			before: before_seq ?? Number.MAX_SAFE_INTEGER,
+		};
 		const isForward = after_seq !== undefined;
 		const rows = isForward
 			? await read.messages.listFirst(caller.tenant, room, range, limit + 1)
@@ -115,6 +120,16 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 }
 
 export type Messages = ReturnType<typeof createMessages>;
+
+/** The last seq that the caller may not read, for it joined later; 0 where there is none. */
+async function hiddenThrough(
+	{ messages }: MessagesTx,
+	caller: TenantCaller,
+	{ room, joined_cursor, last_seq }: Access,
+): Promise<number> {
+	const isOpen = caller.settings.history === 'all' || joined_cursor === null;
+	return isOpen ? 0 : messages.findSeqThrough(caller.tenant, room, joined_cursor, last_seq);
+}
 
 /** The 16 bytes by which a retry is told from another message under the same client_msg_id. */
 function hashOf(content: string, meta: string | null): Uint8Array {

@@ -57,6 +57,7 @@ const SQL = {
 	moveSender: `UPDATE positions
 		SET delivered_seq = ?, read_seq = ?, read_ordinal = ?, changed_cursor = ?
 		WHERE tenant = ? AND room = ? AND user_id = ?`,
+	cursorOf: 'SELECT cursor FROM messages WHERE tenant = ? AND room = ? AND seq = ?',
 	ascending: `SELECT ${COLUMNS} FROM messages
 		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
 	descending: `SELECT ${COLUMNS} FROM messages
@@ -105,6 +106,7 @@ export function createMessagesStore(db: Database) {
 		SQL.moveSender,
 	);
 	type Range = [number, number, number, number, number];
+	const cursorOf = prepare<{ cursor: number }, [number, number, number]>(db, SQL.cursorOf);
 	const ascending = prepare<MessageRow, Range>(db, SQL.ascending);
 	const descending = prepare<MessageRow, Range>(db, SQL.descending);
 
@@ -144,6 +146,21 @@ export function createMessagesStore(db: Database) {
 			);
 			if (!isSystem) moveSender.run(seq, seq, ordinal, cursor, tenant, room, sender_id);
 			return { outcome: 'stored', room, seq };
+		},
+
+		/**
+		 * The seq of the room's last message up to a cursor, of which `last_seq` is at least one; 0 before the
+		 * first. Seqs rise with cursors and have no gaps, so it is found by halving.
+		 */
+		findSeqThrough(tenant: TenantNo, room: RoomNo, cursor: number, last_seq: number): number {
+			let [low, high] = [0, last_seq];
+			while (low < high) {
+				const middle = Math.ceil((low + high) / 2);
+				const found = cursorOf.get(tenant, room, middle);
+				if (found !== null && found.cursor <= cursor) low = middle;
+				else high = middle - 1;
+			}
+			return low;
 		},
 
 		/** Messages with `after < seq < before`, ascending: the first `limit` of them. */

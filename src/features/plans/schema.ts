@@ -1,7 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import {
 	LimitField,
-	MetadataField,
 	NameField,
 	NextCursorField,
 	nullable,
@@ -13,6 +12,7 @@ import {
 } from '../../core/fields.ts';
 import type { PlanId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
+import { SettingsField, SettingsPatchField } from '../../core/tenant-settings.ts';
 
 const Quota = Type.Optional(
 	nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
@@ -47,7 +47,7 @@ const Plan = Type.Object({
 	name: NameField,
 	quotas: QuotasField,
 	features: FeaturesField,
-	settings: MetadataField,
+	settings: SettingsField,
 	version: VersionField,
 	created_at: TimestampField,
 	updated_at: TimestampField,
@@ -78,7 +78,7 @@ export const createPlan = defineOperation({
 			name: NameField,
 			quotas: Type.Optional(QuotasField),
 			features: Type.Optional(FeaturesField),
-			settings: Type.Optional(MetadataField),
+			settings: Type.Optional(SettingsPatchField),
 		},
 		{ additionalProperties: false },
 	),
@@ -131,7 +131,7 @@ export const updatePlan = defineOperation({
 			name: Type.Optional(NameField),
 			quotas: Type.Optional(nullable(QuotasField)),
 			features: Type.Optional(nullable(FeaturesField)),
-			settings: Type.Optional(MetadataField),
+			settings: Type.Optional(nullable(SettingsPatchField)),
 		},
 		{ additionalProperties: false },
 	),

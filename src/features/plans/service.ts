@@ -7,7 +7,7 @@ import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { numberBefore, pageOf } from '../../core/page.ts';
 import { requireVersion } from '../../core/precondition.ts';
 import type { Random } from '../../core/random.ts';
-import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
+import type { OwnSettings } from '../../core/tenant-settings.ts';
 import { controlPlane } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
 import type { Writer } from '../../db/writer.ts';
@@ -25,7 +25,6 @@ export interface PlansDeps {
 	clock: Clock;
 	ids: Ids;
 	random: Random;
-	bounds: Bounds;
 }
 
 /** The features of a plan, as a record; a named switch is on or off. */
@@ -46,16 +45,25 @@ export async function requirePlan(
 	throw new AppError('NOT_FOUND', 'Plan not found');
 }
 
-/** The id on the wire of a plan that something refers to. */
-export async function planIdOf(
+/** What tenants on a plan inherit; nothing without one. */
+export interface Inherited {
+	plan_id: PlanId | null;
+	settings: OwnSettings;
+	features: Record<string, boolean>;
+}
+
+export async function inheritedFrom(
 	tx: { plans: Pick<Stored<PlansStore>, 'find'> },
 	plan: PlanNo | null,
-): Promise<PlanId | null> {
-	return plan === null ? null : ((await tx.plans.find(plan))?.plan_id ?? null);
+): Promise<Inherited> {
+	const row = plan === null ? undefined : await tx.plans.find(plan);
+	if (row === undefined) return { plan_id: null, settings: {}, features: {} };
+	const { plan_id, settings, features } = row;
+	return { plan_id, settings: JSON.parse(settings), features: JSON.parse(features) };
 }
 
 /** The use-cases of plans. */
-export function createPlans({ writer, read, clock, ids, random, bounds }: PlansDeps) {
+export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 	return {
 		/** Creates a plan. @throws `VALIDATION_ERROR` for too many features. */
 		create: async (
@@ -69,7 +77,7 @@ export function createPlans({ writer, read, clock, ids, random, bounds }: PlansD
 				name: input.name,
 				quotas: JSON.stringify(mergePatch({}, input.quotas ?? {})),
 				features: JSON.stringify(mergedFeatures('{}', input.features ?? {})),
-				settings: JSON.stringify(input.settings ?? {}),
+				settings: JSON.stringify(mergePatch({}, input.settings ?? {})),
 				version: 1,
 				created_at: now,
 				updated_at: now,
@@ -123,7 +131,11 @@ export function createPlans({ writer, read, clock, ids, random, bounds }: PlansD
 				const value = shown(row);
 				const changed = { before: shown(before), after: value };
 				await record(tx, caller, { ...act, plan, target: targetOf(row), ...changed });
-				return { value };
+				const heirs = row.settings === before.settings ? [] : await tx.plans.listTenants(plan);
+				return {
+					value,
+					effects: heirs.map(({ tenant_id }) => ({ name: 'tenant.changed' as const, tenant_id })),
+				};
 			});
 		},
 
@@ -152,14 +164,12 @@ export function createPlans({ writer, read, clock, ids, random, bounds }: PlansD
 	): PlanRow {
 		const merge = (text: string, patch: unknown) =>
 			patch === undefined ? JSON.parse(text) : (mergePatch(JSON.parse(text), patch ?? {}) ?? {});
-		const merged = settings === null ? {} : merge(before.settings, settings);
-		requireMetadataSize(merged, 'settings', bounds);
 		return {
 			...before,
 			name: name ?? before.name,
 			quotas: JSON.stringify(quotas === null ? {} : merge(before.quotas, quotas)),
 			features: JSON.stringify(features === null ? {} : mergedFeatures(before.features, features)),
-			settings: JSON.stringify(merged),
+			settings: JSON.stringify(settings === null ? {} : merge(before.settings, settings)),
 		};
 	}
 }

@@ -1,7 +1,7 @@
 import type { Database } from 'bun:sqlite';
 import { and, desc, eq, gt, lt, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
-import type { PlanId, PlanNo } from '../../core/ids.ts';
+import type { PlanId, PlanNo, TenantId } from '../../core/ids.ts';
 import { managementKeys, plans, tenants } from '../../db/tables.ts';
 
 export type PlanRow = typeof plans.$inferSelect;
@@ -10,7 +10,7 @@ export type ManagementKeyRow = typeof managementKeys.$inferSelect;
 /** All SQL of plans and their management credentials. */
 export const createPlansStore = (db: Database) => {
 	const orm = drizzle({ client: db });
-	return { ...preparePlans(orm), ...prepareKeys(orm) };
+	return { ...preparePlans(orm), ...prepareTenants(orm), ...prepareKeys(orm) };
 };
 
 export type PlansStore = ReturnType<typeof createPlansStore>;
@@ -67,13 +67,6 @@ function preparePlans(orm: Orm) {
 		.orderBy(desc(plans.plan))
 		.limit(p('limit'))
 		.prepare();
-	const anyTenant = orm
-		.select({ tenant: tenants.tenant })
-		.from(tenants)
-		.where(eq(tenants.plan, p('plan')))
-		.limit(1)
-		.prepare();
-
 	return {
 		insert: (row: Omit<PlanRow, 'plan'>): void => void insert.run(row),
 		update: (row: PlanRow): void => void update.run(row),
@@ -82,6 +75,27 @@ function preparePlans(orm: Orm) {
 		find: (plan: PlanNo): PlanRow | undefined => byNumber.get({ plan }),
 		/** Plans made before the one with this number, newest first. */
 		list: (before: number, limit: number): PlanRow[] => page.all({ before, limit }),
+	};
+}
+
+/** Who is on a plan. */
+function prepareTenants(orm: Orm) {
+	const anyTenant = orm
+		.select({ tenant: tenants.tenant })
+		.from(tenants)
+		.where(eq(tenants.plan, p('plan')))
+		.limit(1)
+		.prepare();
+
+	const allTenants = orm
+		.select({ tenant_id: tenants.tenant_id })
+		.from(tenants)
+		.where(eq(tenants.plan, p('plan')))
+		.prepare();
+
+	return {
+		/** All who are on it: who inherits. */
+		listTenants: (plan: PlanNo): { tenant_id: TenantId }[] => allTenants.all({ plan }),
 		hasTenant: (plan: PlanNo): boolean => anyTenant.get({ plan }) !== undefined,
 	};
 }

@@ -39,7 +39,7 @@ export function createReceipts({ writer, liveReceiptsMax, confirm }: ReceiptsDep
 				const value = { success: true as const };
 				const hasMoved = await tx.members[position]({ tenant, room, user_id, seq, cursor });
 				if (!hasMoved) return { value };
-				const stream = liveStreamOf(access, user_id, liveReceiptsMax);
+				const stream = liveStreamOf(access, caller, liveReceiptsMax);
 				const paced = { room_id, user_id, at: seq, ...pace };
 				return { value, live: [liveFrameOf(event, [stream], { room_id, seq, user_id }, paced)] };
 			});

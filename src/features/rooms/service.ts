@@ -260,9 +260,13 @@ async function shownTo(tx: MessagesTx, caller: TenantCaller, row: RoomRow, epoch
 		row.last_seq === 0 || !maySeeMessages
 			? []
 			: await tx.messages.listFirst(caller.tenant, row.room, range, 1);
+	const isHidden =
+		caller.settings.history === 'joined' && (last?.cursor ?? 0) <= (row.joined_cursor ?? 0);
 	return {
 		...shown(row),
-		...(last === undefined ? {} : { last_message: shownMessage(row.room_id, epoch, last) }),
+		...(last === undefined || isHidden
+			? {}
+			: { last_message: shownMessage(row.room_id, epoch, last) }),
 		...(isMember
 			? {
 					unread_count: row.last_ordinal - (row.read_ordinal ?? 0),

@@ -18,10 +18,12 @@ export interface RoomRow {
 	member_count: number;
 	read_seq: number | null;
 	read_ordinal: number | null;
+	joined_cursor: number | null;
 }
 
 const ROOM = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_high, r.created_at,
-	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count, p.read_seq, p.read_ordinal`;
+	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count, p.read_seq, p.read_ordinal,
+	m.joined_cursor`;
 
 const SQL = {
 	nextNumber: `UPDATE tenant_heads SET last_room = last_room + 1
@@ -39,7 +41,7 @@ const SQL = {
 	// INDEXED BY as in members/store.ts. Limited before the joins: a user may be in 2,000 rooms. Those of
 	// deleted rooms are not found: their memberships have ended.
 	page: `SELECT ${ROOM} FROM (
-			SELECT m.tenant, m.room, m.user_id, h.last_cursor
+			SELECT m.tenant, m.room, m.user_id, m.joined_cursor, h.last_cursor
 			FROM memberships m INDEXED BY memberships_by_user
 			JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
 			WHERE m.tenant = $tenant AND m.user_id = $user_id

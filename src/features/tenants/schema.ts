@@ -4,7 +4,9 @@ import {
 	MetadataField,
 	NameField,
 	NextCursorField,
+	NoInput,
 	nullable,
+	oneOf,
 	PageCursorField,
 	PlanIdField,
 	TenantIdField,
@@ -12,7 +14,12 @@ import {
 	VersionField,
 } from '../../core/fields.ts';
 import type { TenantId } from '../../core/ids.ts';
-import { defineOperation } from '../../core/operation.ts';
+import { defineOperation, type Operation } from '../../core/operation.ts';
+import {
+	EffectiveSettingsField,
+	SettingsField,
+	SettingsPatchField,
+} from '../../core/tenant-settings.ts';
 
 const DomainField = Type.String({
 	minLength: 1,
@@ -48,15 +55,39 @@ export const RateLimitField = Type.Object(
 	},
 );
 
+const WebhookUrlField = Type.String({
+	minLength: 1,
+	maxLength: 2048,
+	pattern:
+		'^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\\[[0-9A-Fa-f:.]{2,45}\\])(:\\d{1,5})?([/?][!-~]{0,1800})?$',
+	error: 'Must be an http or https URL without credentials, such as https://acme.com/hooks',
+	description: 'Where events are to be sent; kept for the issue that sends them',
+});
+
+const OriginsField = Type.Array(OriginField, {
+	maxItems: 100,
+	description: 'Who may open sockets from a browser. Default: ALLOWED_ORIGINS',
+});
+
+const StatusField = oneOf('status', ['active', 'suspended']);
+
 const Tenant = Type.Object({
 	tenant_id: TenantIdField,
 	id: TenantIdField,
 	name: NameField,
 	domain: nullable(DomainField),
-	status: Type.Literal('active'),
+	status: StatusField,
 	plan_id: nullable(PlanIdField),
 	rate_limit: nullable(RateLimitField),
 	allowed_origins: nullable(Type.Array(OriginField, { maxItems: 100 })),
+	webhook_url: nullable(WebhookUrlField),
+	settings: SettingsField,
+	effective_settings: EffectiveSettingsField,
+	features: Type.Record(
+		Type.String({ pattern: '^[a-z][a-z0-9_]{0,63}$', minLength: 1, maxLength: 64 }),
+		Type.Boolean(),
+		{ maxProperties: 100, additionalProperties: false, description: 'Of its plan' },
+	),
 	metadata: MetadataField,
 	version: VersionField,
 	created_at: TimestampField,
@@ -73,6 +104,15 @@ const example = {
 	plan_id: null,
 	rate_limit: { requests_per_second: 500 },
 	allowed_origins: ['https://app.acme.com'],
+	webhook_url: 'https://acme.com/hooks/chat',
+	settings: { history: 'joined' as const },
+	effective_settings: {
+		from_name: 'Acme',
+		reply_to: null,
+		history: 'joined' as const,
+		live_receipts: true,
+	},
+	features: { typing: true },
 	metadata: { crm: 4711 },
 	version: 1,
 	created_at: '2026-11-21T03:45:00.123Z',
@@ -93,14 +133,9 @@ export const createTenant = defineOperation({
 			domain: Type.Optional(nullable(DomainField)),
 			metadata: Type.Optional(MetadataField),
 			rate_limit: Type.Optional(nullable(RateLimitField)),
-			allowed_origins: Type.Optional(
-				nullable(
-					Type.Array(OriginField, {
-						maxItems: 100,
-						description: 'Who may open sockets from a browser. Default: ALLOWED_ORIGINS',
-					}),
-				),
-			),
+			allowed_origins: Type.Optional(nullable(OriginsField)),
+			webhook_url: Type.Optional(nullable(WebhookUrlField)),
+			settings: Type.Optional(nullable(SettingsPatchField)),
 		},
 		{ additionalProperties: false },
 	),
@@ -118,10 +153,27 @@ export const createTenant = defineOperation({
 export const listTenants = defineOperation({
 	name: 'tenants.list',
 	summary: 'List tenants',
-	description: 'Newest first. Never a key or a hash.',
+	description:
+		'Newest first. Never a key or a hash. Management credentials see those of their plan.',
 	actor: 'operator',
 	input: Type.Object(
-		{ limit: Type.Optional(LimitField), cursor: Type.Optional(PageCursorField) },
+		{
+			limit: Type.Optional(LimitField),
+			cursor: Type.Optional(PageCursorField),
+			status: Type.Optional(StatusField),
+			plan_id: Type.Optional(PlanIdField),
+			q: Type.Optional(
+				Type.String({
+					minLength: 1,
+					maxLength: 128,
+					// U+FFFD is what bytes that are no UTF-8 come as.
+					pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\ufffd]+$',
+					error: 'Must be text of 1 to 128 characters without control characters',
+					description:
+						'Part of the name or domain, in capitals or not (of A to Z); or the whole tenant_id',
+				}),
+			),
+		},
 		{ additionalProperties: false },
 	),
 	output: Type.Object({
@@ -141,4 +193,125 @@ export const getTenant = defineOperation({
 	output: Tenant,
 	errors: ['NOT_FOUND'],
 	example: { input: { tenant_id }, output: example },
+});
+
+/** The same as it is in a merge patch, where null takes a member away. */
+const RateLimitPatchField = Type.Object(
+	{
+		requests_per_second: Type.Optional(nullable(RateLimitField.properties.requests_per_second)),
+		requests_per_minute: Type.Optional(nullable(RateLimitField.properties.requests_per_minute)),
+		burst: Type.Optional(nullable(RateLimitField.properties.burst)),
+	},
+	{ additionalProperties: false },
+);
+
+export const updateTenant = defineOperation({
+	name: 'tenants.update',
+	summary: 'Change a tenant',
+	description: `JSON merge patch (RFC 7396): what is left out stays, objects merge, null removes what is optional.
+Takes effect with the next request, and on open sockets. Only the master key moves a tenant to another plan.`,
+	actor: 'operator',
+	isVersioned: true,
+	input: Type.Object(
+		{
+			tenant_id: TenantIdField,
+			name: Type.Optional(NameField),
+			domain: Type.Optional(nullable(DomainField)),
+			plan_id: Type.Optional(nullable(PlanIdField)),
+			metadata: Type.Optional(MetadataField),
+			rate_limit: Type.Optional(nullable(RateLimitPatchField)),
+			allowed_origins: Type.Optional(nullable(OriginsField)),
+			webhook_url: Type.Optional(nullable(WebhookUrlField)),
+			settings: Type.Optional(nullable(SettingsPatchField)),
+		},
+		{ additionalProperties: false },
+	),
+	output: Tenant,
+	errors: ['NOT_FOUND', 'AUTHORIZATION_ERROR'],
+	example: {
+		input: { tenant_id, settings: { history: 'joined' }, metadata: { crm: 4711 } },
+		output: { ...example, version: 2 },
+	},
+});
+
+/** PUT, which is the same: clients of SelfMX send it. */
+export const mergeTenant = {
+	...updateTenant,
+	name: 'tenants.merge',
+	summary: 'Change a tenant, as PATCH does',
+} as const satisfies Operation;
+
+const TenantInput = Type.Object({ tenant_id: TenantIdField }, { additionalProperties: false });
+
+export const suspendTenant = defineOperation({
+	name: 'tenants.suspend',
+	summary: 'Suspend a tenant',
+	description: `From the answer on, every key, token and ticket of it is answered 403, nothing that waited is written,
+and its sockets are closed with 4509. Its data stays. Once suspended, it stays so: a repeat changes nothing.`,
+	actor: 'operator',
+	isVersioned: true,
+	input: TenantInput,
+	output: Tenant,
+	errors: ['NOT_FOUND'],
+	example: { input: { tenant_id }, output: { ...example, status: 'suspended', version: 2 } },
+});
+
+export const resumeTenant = defineOperation({
+	name: 'tenants.resume',
+	summary: 'End the suspension of a tenant',
+	description: 'Its keys and tokens are good again. A repeat changes nothing.',
+	actor: 'operator',
+	isVersioned: true,
+	input: TenantInput,
+	output: Tenant,
+	errors: ['NOT_FOUND'],
+	example: { input: { tenant_id }, output: { ...example, version: 3 } },
+});
+
+const Settings = Type.Object({
+	settings: SettingsField,
+	effective_settings: EffectiveSettingsField,
+	version: VersionField,
+});
+
+export const getSettings = defineOperation({
+	name: 'settings.get',
+	summary: "Get the tenant's settings",
+	description: '`settings` are its own; `effective_settings` are those with what it inherits.',
+	actor: 'any',
+	permission: 'settings:manage',
+	cost: 1,
+	isVersioned: true,
+	input: NoInput,
+	output: Settings,
+	errors: [],
+	example: {
+		input: {},
+		output: {
+			settings: example.settings,
+			effective_settings: example.effective_settings,
+			version: 1,
+		},
+	},
+});
+
+export const updateSettings = defineOperation({
+	name: 'settings.update',
+	summary: "Change the tenant's settings",
+	description: 'JSON merge patch (RFC 7396): null takes a setting back. Takes effect at once.',
+	actor: 'any',
+	permission: 'settings:manage',
+	cost: 1,
+	isVersioned: true,
+	input: SettingsPatchField,
+	output: Settings,
+	errors: [],
+	example: {
+		input: { history: 'joined' },
+		output: {
+			settings: example.settings,
+			effective_settings: example.effective_settings,
+			version: 2,
+		},
+	},
 });

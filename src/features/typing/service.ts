@@ -60,7 +60,7 @@ export function createTyping({ read, clock, tell, liveReceiptsMax }: TypingDeps)
 			const access = await requireAccess(read, caller, input.room_id);
 			const { tenant_id, user_id } = caller;
 			const { room_id } = access;
-			const streams = [liveStreamOf(access, user_id, liveReceiptsMax)];
+			const streams = [liveStreamOf(access, caller, liveReceiptsMax)];
 			const key = keyOf(caller, room_id);
 			const startedAt = clock.monotonic();
 			const toldAt = typists.get(key)?.toldAt ?? Number.NEGATIVE_INFINITY;

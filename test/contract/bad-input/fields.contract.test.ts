@@ -196,6 +196,10 @@ describe('a parameter of a query', () => {
 		string: ['', '%00', `${CANARY}%00`, `${CANARY}%20`, '%ff', '%ED%A0%80', 'x'.repeat(257), '/'],
 	};
 
+	/** Looked for in names, which may hold these. */
+	const FREE_TEXT = ['q'];
+	const FREE = [`${CANARY}%20`, '/'];
+
 	test('is refused by name for every value that does not fit', async () => {
 		const found: string[] = [];
 		let count = 0;
@@ -208,7 +212,8 @@ describe('a parameter of a query', () => {
 				const limits = [schema.minimum, schema.maximum].map(Number);
 				const beyond = [`${(limits[0] ?? 0) - 1}`, `${(limits[1] ?? 0) + 1}`];
 				const all = schema.type === 'integer' ? [...values, ...beyond] : values;
-				const attempts = all.map((value) => ({
+				const bad = FREE_TEXT.includes(field) ? all.filter((value) => !FREE.includes(value)) : all;
+				const attempts = bad.map((value) => ({
 					what: `?${field}=${value}`,
 					path: `${pathWithQuery(request, field)}${field}=${value.replaceAll(' ', '%20')}`,
 					expected: { statuses: INVALID, field },

@@ -23,6 +23,8 @@ export interface Scene {
 	plan_id: string;
 	/** Of management credentials that nobody uses. */
 	key: string;
+	/** A tenant to be changed and suspended, which the others must not be. */
+	spare_tenant_id: string;
 }
 
 export interface ValidRequest {
@@ -48,14 +50,16 @@ export async function createScene(server: Server, tenant?: TestTenant): Promise<
 	const { key_id } = await createKey(own, ['send']);
 	const { plan_id } = await createPlan(server);
 	const { key } = await createManagementKey(server, plan_id);
-	return { tenant: own, room_id, user_id: 'bob', key_id, plan_id, key };
+	const { tenant_id: spare_tenant_id } = await createTenant(server, { name: 'Spare' });
+	return { tenant: own, room_id, user_id: 'bob', key_id, plan_id, key, spare_tenant_id };
 }
 
 /** The valid request for this operation. */
 export function validRequest({ method, path, operation }: Declared, scene: Scene): ValidRequest {
-	const { tenant, room_id, ...others } = scene;
+	const { tenant, room_id, spare_tenant_id, ...others } = scene;
+	const isSpares = ABOUT_SPARE.includes(operation.operationId);
+	const tenant_id = isSpares ? spare_tenant_id : tenant.tenant_id;
 	const subscription_id = `sub_${'0'.repeat(26)}`;
-	const { tenant_id } = tenant;
 	const ids: Record<string, string> = { tenant_id, room_id, subscription_id, ...others };
 	const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name);
 	const content = operation.requestBody?.content['application/json'];
@@ -99,10 +103,13 @@ export const pathWithQuery = (request: ValidRequest, field: string): string => {
 	return `${pathOf(request)}?${others.map(([name, value]) => `${name}=${value}&`).join('')}`;
 };
 
+/** Operations that may leave a tenant of no use to the others. */
+const ABOUT_SPARE = 'tenants.update tenants.merge tenants.suspend tenants.resume'.split(' ');
+
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =
 	`events.list users.get users.update users.deactivate users.reactivate users.revoke
-	tokens.create usage.get dead_letters.list
+	tokens.create usage.get dead_letters.list settings.get settings.update
 	api_keys.create api_keys.list api_keys.update api_keys.rotate api_keys.revoke`.split(/\s+/);
 
 export const isTenantsOwn = ({ operationId }: Declared['operation']): boolean =>

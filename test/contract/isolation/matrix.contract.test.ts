@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Answer, errorOf, httpClient } from '../../helpers/http.ts';
 import { type Declared, openApiOf } from '../../helpers/openapi.ts';
 import { upgradeAnswer } from '../../helpers/raw-http.ts';
-import { createKey, createManagementKey } from '../../helpers/tenants.ts';
+import { createKey, createManagementKey, operator } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { CALLER_NAMES, type Callers, createCallers } from './callers.ts';
 import { BACKEND_ROWS, type CallerName, HTTP_ROWS, PERMISSION_OF, type Row } from './expected.ts';
@@ -135,6 +135,7 @@ async function ask(declared: Declared, row: Row, caller: CallerName): Promise<An
 
 	const before = await snapshots();
 	const answer = await call();
+	if (row.subject in UNDONE_BY && answer.status < 300) await undo(row.subject, path);
 	const after = await snapshots();
 	isSpent = answer.status < 300;
 	const changer = caller === 'twi' || caller === 'mao' ? 'foreign' : 'own';
@@ -145,6 +146,14 @@ async function ask(declared: Declared, row: Row, caller: CallerName): Promise<An
 	}
 	if (row.subject === 'rooms.create' && answer.status === 201) twins[changer].rooms++;
 	return answer;
+}
+
+/** What would leave the tenant unusable to the callers that come after, and what undoes it. */
+const UNDONE_BY: Readonly<Record<string, string>> = { 'tenants.suspend': 'resume' };
+
+async function undo(operation: string, path: string): Promise<void> {
+	const back = path.replace(/[^/]+$/, UNDONE_BY[operation] ?? '');
+	expect((await operator(used.server).post(back)).status).toBe(200);
 }
 
 async function snapshots(): Promise<Record<'own' | 'foreign', string>> {

@@ -6,6 +6,7 @@ import { NoInput } from '../../../src/core/fields.ts';
 import type { KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
 import { defineOperation } from '../../../src/core/operation.ts';
 import { createRateLimiter } from '../../../src/core/rate-limiter.ts';
+import { DEFAULT_SETTINGS } from '../../../src/core/tenant-settings.ts';
 import { createFakeClock } from './fake-clock.ts';
 import { appErrorOf } from './thrown.ts';
 
@@ -30,6 +31,7 @@ const caller = (given: Partial<TenantCaller> = {}): TenantCaller => ({
 	isBound: false,
 	expires_at: null,
 	permissions: new Set(['messages:write']),
+	settings: DEFAULT_SETTINGS,
 	rate: { per_second: 10, burst: 2 },
 	stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	...given,

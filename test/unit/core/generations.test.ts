@@ -107,3 +107,22 @@ describe('generations', () => {
 		}
 	});
 });
+
+describe('a halted tenant', () => {
+	test('voids what was stamped before, with its reason, also once it goes on', () => {
+		const generations = createGenerations();
+		const stamp = generations.stamp('tenant_1', 'key_1');
+		const other = generations.stamp('tenant_2', 'key_1');
+
+		generations.halt('tenant_1', 'suspended');
+		const meanwhile = generations.stamp('tenant_1', 'key_1');
+		generations.bump('tenant', 'tenant_1');
+		const after = generations.stamp('tenant_1', 'key_1');
+
+		expect(generations.refusalOf(stamp)).toMatchObject({ errorCode: 'AUTHORIZATION_ERROR' });
+		expect(generations.haltOf(stamp)).toBe('suspended');
+		expect(generations.isCurrent(meanwhile)).toBe(false);
+		expect(generations.refusalOf(after)).toBeUndefined();
+		expect(generations.refusalOf(other)).toBeUndefined();
+	});
+});

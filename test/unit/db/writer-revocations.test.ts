@@ -143,3 +143,45 @@ test('the tenant itself goes on with its key after a user was revoked, and effec
 	expect(bench.notes()).toEqual(['ann', 'revocation', 'itself']);
 	expect(bench.writer.counters.commits).toBe(1);
 });
+
+describe('a suspended tenant, within one batch', () => {
+	const suspension: Effect = { name: 'tenant.suspended', tenant_id: ACME.tenant_id };
+
+	test('is refused behind it, whatever its credential, and says why; other tenants are not', async () => {
+		const bench = openWorkbench();
+		const [asAnn, itself] = [scopeOf(bench, KEY, ANN), scopeOf(bench, 'key_2')];
+		const elsewhere = scopeOf(bench, KEY, ANN, GLOBEX);
+
+		const before = bench.note('before', { scope: asAnn });
+		const suspended = revoke(bench, suspension);
+		const behind = [asAnn, itself].map((scope) => rejectionOf(bench.note('behind', { scope })));
+		const other = bench.note('other', { scope: elsewhere });
+
+		for (const rejection of await Promise.all(behind)) {
+			expect(rejection).toMatchObject({
+				errorCode: 'AUTHORIZATION_ERROR',
+				message: 'This tenant is suspended',
+			});
+		}
+		await Promise.all([before, suspended, other]);
+		expect(bench.notes().toSorted()).toEqual(['before', 'other', 'revocation']);
+		expect(bench.writer.counters.commits).toBe(1);
+	});
+
+	test('is not, when the suspension is undone', async () => {
+		const bench = openWorkbench();
+		const undone = rejectionOf(
+			bench.writer.commit(ACME, (tx) => {
+				tx.insert('undone');
+				const outcome = { value: null, effects: [suspension] };
+				if (outcome.value === null) throw new AppError('CONFLICT', 'undone');
+				return outcome;
+			}),
+		);
+
+		await bench.note('kept', { scope: scopeOf(bench, KEY, ANN) });
+
+		expect(await undone).toMatchObject({ errorCode: 'CONFLICT' });
+		expect(bench.notes()).toEqual(['kept']);
+	});
+});

@@ -11,5 +11,6 @@ test('close codes are those of the contract, and say by their range whether to r
 		bad_request: 4502,
 		connection_limit: 4504,
 		user_deactivated: 4507,
+		tenant_suspended: 4509,
 	});
 });

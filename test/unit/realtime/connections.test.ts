@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import type { UserCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
+import { DEFAULT_SETTINGS } from '../../../src/core/tenant-settings.ts';
 import { type Connections, createConnections } from '../../../src/realtime/connections.ts';
 import type { Socket } from '../../../src/ws/socket.ts';
 import { newSocket } from '../ws/new-socket.ts';
@@ -18,6 +19,7 @@ function socketOf(tenant_id: string, user_id: string, key_id: string): Socket {
 		isBound: false,
 		expires_at: null,
 		permissions: new Set(),
+		settings: DEFAULT_SETTINGS,
 		rate: null,
 		stamp: { tenant_id, tenant: 0, key_id, key: 0, user_id, user: 0 },
 	};

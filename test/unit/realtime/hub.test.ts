@@ -12,6 +12,7 @@ import type {
 	TenantNo,
 	UserId,
 } from '../../../src/core/ids.ts';
+import { DEFAULT_SETTINGS } from '../../../src/core/tenant-settings.ts';
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import { createConnections } from '../../../src/realtime/connections.ts';
 import { BACKLOG_BYTES_MAX, createHub } from '../../../src/realtime/hub.ts';
@@ -60,6 +61,7 @@ function setUp({ isGreeting = true, backlogTotalMax = 2 ** 30 } = {}) {
 				isBound: false,
 				expires_at: null,
 				permissions: new Set(),
+				settings: DEFAULT_SETTINGS,
 				rate: null,
 				stamp: {
 					tenant_id: `${tenant_id}`,

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import type { ServerWebSocket } from 'bun';
 import type { TenantCaller } from '../../../src/core/caller.ts';
 import type { ConnectionId, KeyId, TenantId, TenantNo, UserId } from '../../../src/core/ids.ts';
+import { DEFAULT_SETTINGS } from '../../../src/core/tenant-settings.ts';
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import type { Socket } from '../../../src/ws/socket.ts';
 import { newSocket } from './new-socket.ts';
@@ -16,6 +17,7 @@ function openSocket() {
 		...{ kind: 'tenant', isBound: false, expires_at: null, permissions: new Set(), rate: null },
 		...{ tenant: 1 as TenantNo, tenant_id: 'tenant_1' as TenantId, key_id: 'key_1' as KeyId },
 		user_id: 'alice' as UserId,
+		settings: DEFAULT_SETTINGS,
 		stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	};
 	const socket = newSocket('conn_1' as ConnectionId, caller, () => clock.now);

@@ -51,17 +51,18 @@ interface ChangedPositions {
 
 /**
  * The positions in a user's rooms that changed since a cursor, the one itself included: of all members in
- * rooms of at most `sizeMax` (0: no room is too large), of the user itself in larger ones.
+ * rooms of at most `sizeMax` (0: no room is too large), of the user itself in larger ones, and where the
+ * tenant wants no live receipts.
  */
 async function* changedPositions(
 	tx: MembersTx,
-	{ tenant, user_id }: UserCaller,
+	{ tenant, user_id, settings }: UserCaller,
 	since: number,
 	{ sizeMax, pageMax }: { sizeMax: number; pageMax: number },
 ): AsyncGenerator<ChangedPositions, void, void> {
 	for (const changed of await tx.members.listChangedRooms(tenant, user_id, since)) {
 		const { room, room_id, member_count } = changed;
-		if (sizeMax > 0 && member_count > sizeMax) {
+		if (!settings.live_receipts || (sizeMax > 0 && member_count > sizeMax)) {
 			const own = await tx.members.findChangedPosition({ tenant, room, user_id, since });
 			if (own !== undefined) yield { room_id, rows: [own] };
 			continue;
