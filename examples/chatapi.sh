@@ -1,87 +1,24 @@
 #!/usr/bin/env bash
 # The guide "Setting Up Tenants" of ChatAPI, run from its first command to its last.
 #
-#   examples/first-seed.sh                             starts ./chatapi on port 8080, and stops it
-#   PORT=9000 examples/first-seed.sh                   the same on another port
-#   BASE=http://host:8080 MASTER_API_KEY=… examples/first-seed.sh      asks a server that is running
+#   examples/chatapi.sh                                starts ./chatapi on port 8080, and stops it
+#   PORT=9000 examples/chatapi.sh                      the same on another port
+#   BASE=http://host:8080 MASTER_API_KEY=… examples/chatapi.sh         asks a server that is running
 #
-# The commands between the rulers are those of the guide, letter for letter. Two functions stand in
-# for what a reader would fill in by hand: `curl` puts the real address, keys and ids where the guide
-# has its placeholders, and `./bin/chatapi` is this repository's ./chatapi. Needs bash, curl, openssl.
-set -euo pipefail
-
-repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-binary=${CHATAPI_BIN:-$repository/chatapi}
-is_running=${BASE:+yes}
-PORT=${PORT:-8080}
-BASE=${BASE:-http://localhost:$PORT}
-room_id=''
-answer=''
-server=''
-log=''
-
-curl() {
-	local argument arguments=()
-	for argument in "$@"; do
-		argument=${argument//http:\/\/localhost:8080/"$BASE"}
-		argument=${argument//your-master-key-here/"$MASTER_API_KEY"}
-		argument=${argument//your-master-key/"$MASTER_API_KEY"}
-		argument=${argument//room_abc123/"$room_id"}
-		arguments+=("$argument")
-	done
-	answer=$(command curl --silent --show-error --max-time 10 "${arguments[@]}")
-	printf '%s\n' "$answer"
-}
-
-fail() {
-	printf 'FAILED: %s\n' "$1" >&2
-	exit 1
-}
-
-# The text (or number) of a field of the last answer, which must be there.
-field() {
-	local text
-	text=$(grep -o "\"$1\":\(\"[^\"]*\"\|[0-9]\+\)" <<<"$answer" | head -n 1 | sed 's/^"[^"]*"://; s/"//g') || true
-	[ -n "$text" ] || fail "the answer has no $1: $answer"
-	printf '%s' "$text"
-}
-
-# The field of the last answer must match this pattern.
-expect() {
-	local text
-	text=$(field "$1")
-	grep -Eqx -- "$2" <<<"$text" || fail "$1 is $text, not $2"
-}
-
-stop() {
-	[ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
-	[ -z "$server" ] || wait "$server" || true
-	server=''
-}
-
-start() {
-	[ -z "$is_running" ] || return 0
-	stop
-	log=$folder/log-$1
-	(cd "$folder" && LISTEN_ADDR=":$PORT" exec "$binary") >"$log" &
-	server=$!
-	for _ in $(seq 100); do
-		! grep -q '"msg":"Listening"' "$log" || return 0
-		kill -0 "$server" 2>/dev/null || fail "the server ended: $(cat "$log")"
-		sleep 0.1
-	done
-	fail 'the server did not listen within ten seconds'
-}
+# The commands between the rulers are those of the guide, letter for letter; its `./bin/chatapi` is this
+# repository's ./chatapi.
+source "$(dirname "${BASH_SOURCE[0]}")/guide.sh"
 
 if [ -z "$is_running" ]; then
-	folder=$(mktemp -d)
-	trap 'stop; rm -rf "$folder"' EXIT
 	# --- 1. Generate a Master API Key -----------------------------------------------------------
 	export MASTER_API_KEY=$(openssl rand -hex 32)
-	# --- 2. Start ChatAPI -----------------------------------------------------------------------
-	# ./bin/chatapi
-	start first
 fi
+# --- 2. Start ChatAPI ---------------------------------------------------------------------------
+# ./bin/chatapi
+begin
+means http://localhost:8080 "$BASE"
+means your-master-key-here "$MASTER_API_KEY"
+means your-master-key "$MASTER_API_KEY"
 
 # --- 3. Create a Tenant -------------------------------------------------------------------------
 curl -X POST http://localhost:8080/admin/tenants \
@@ -109,6 +46,7 @@ expect room_id 'room_[0-9a-z]{26}'
 expect type 'dm'
 expect unique_key 'dm:alice:bob'
 room_id=$(field room_id)
+means room_abc123 "$room_id"
 
 # --- Send a Test Message ------------------------------------------------------------------------
 curl -X POST http://localhost:8080/rooms/room_abc123/messages \
@@ -175,4 +113,4 @@ if [ -z "$is_running" ]; then
 	! grep -q "$CHATAPI_KEY" "$log" || fail 'the log holds a key'
 fi
 
-printf 'Every command of the guide gave what it promises.\n'
+finish
