@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { STEPS } from './runner/suites.ts';
+import { faultViolations } from './tidy/faults.ts';
 import { FEATURES, importViolations } from './tidy/imports.ts';
 import { declarationsOf, eventViolations, operationViolations } from './tidy/operations.ts';
 import { journalViolations, lockViolations, topLevelViolations } from './tidy/repository.ts';
@@ -48,6 +49,18 @@ test('the list of features names those there are, and holds no circle', () => {
 
 	expect(Object.keys(FEATURES).sort()).toEqual(features);
 	for (const feature of features) expect(reachable(feature)).not.toContain(feature);
+});
+
+test('every fault that a test plants still has its place in the sources', () => {
+	const tests = new Map(
+		filesBelow('test/{contract,crash,load,fuzz}/**/*.ts').map((path) => [path, read(path)]),
+	);
+	const texts = new Map(sources.map(({ path, text }) => [path, text]));
+
+	const { found, violations } = faultViolations(tests, (path) => texts.get(path));
+
+	expect(found).toBeGreaterThan(10);
+	expect(violations).toEqual([]);
 });
 
 test('clock, randomness, settings, console and timers are used only where they belong', () => {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { backendOf, logOf, storedOf } from '../helpers/backends.ts';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { randomSecret, type Server, startServer } from '../helpers/server.ts';
-import { openSocket } from '../helpers/socket.ts';
+import { openSocket, typesOf } from '../helpers/socket.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
@@ -82,7 +82,7 @@ describe('a backend socket', () => {
 
 		expect(storedOf(one)).toHaveLength(9);
 		expect(storedOf(two)).toEqual(storedOf(one));
-		expect(foreign.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(foreign)).toEqual(['connected', 'pong']);
 		// The dm of others, and what came after bob's room was gone.
 		expect(storedOf(bob).length).toBeLessThan(storedOf(one).length);
 		for (const socket of [one, two, foreign, bob]) await socket.close();

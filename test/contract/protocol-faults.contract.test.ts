@@ -34,9 +34,9 @@ const FAULTS: readonly Fault[] = [
 	{
 		what: 'replays each event twice, so that cursors do not rise',
 		patch: {
-			file: 'src/ws/following.ts',
-			before: 'socket.send(frame);',
-			after: 'socket.send(frame); socket.send(frame);',
+			file: 'src/features/events/service/replay.ts',
+			before: 'page.push(row);',
+			after: 'page.push(row, row);',
 		},
 		file: 'resume',
 		claim: 'is sent byte for byte what another heard meanwhile',

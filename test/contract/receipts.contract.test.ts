@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { accepted, FACES, refused } from '../helpers/faces.ts';
 import { bodyOf, errorOf } from '../helpers/http.ts';
+import { typesOf } from '../helpers/socket.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
@@ -51,7 +52,7 @@ for (const face of FACES) {
 			}
 			await alice.settle();
 
-			expect(alice.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+			expect(typesOf(alice)).toEqual(['connected', 'pong']);
 			expect(await positionsOf(tenant, room_id)).toEqual({ delivered: 3, read: 3, unread: 0 });
 			await Promise.all([alice.close(), bob.close()]);
 		});
@@ -80,7 +81,7 @@ for (const face of FACES) {
 			accepted(await bob.read(room_id, 1));
 			await alice.settle();
 
-			expect(alice.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+			expect(typesOf(alice)).toEqual(['connected', 'pong']);
 			expect(await positionsOf(tenant, room_id)).toEqual({ delivered: 0, read: 0, unread: 0 });
 			await Promise.all([alice.close(), bob.close()]);
 		});

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { randomSecret, startServer } from '../helpers/server.ts';
-import { openSocket, type Socket } from '../helpers/socket.ts';
+import { openSocket, type Socket, typesOf } from '../helpers/socket.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
@@ -119,7 +119,7 @@ describe('RESUME_ROOM_MAX=1', () => {
 			const bob = await resumed(tenant, 'bob', cursor);
 			await bob.next('replay.done');
 
-			const types = bob.frames.map(({ type }) => type).filter((type) => type !== 'positions');
+			const types = typesOf(bob).filter((type) => type !== 'positions');
 			expect(types).toEqual(['connected', ...told, 'replay.done']);
 			for (const gap of bob.all('room.gap'))
 				expect(gap).toMatchObject({ room_id, last_seq: count });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { bodyOf, errorOf } from '../helpers/http.ts';
+import { typesOf } from '../helpers/socket.ts';
 import { createGroup, createTenant, sendMessage } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import type { Room, RoomsPage } from '../helpers/wire.ts';
@@ -42,7 +43,7 @@ describe('PATCH /rooms/{room_id}', () => {
 		expect(bob.all('room.updated')).toHaveLength(1);
 		expect(bob.all('room.updated')[0]).toMatchObject({ room: { room_id, name: 'New' } });
 		expect(bob.all('room.updated')[0]?.cursor).toMatch(/^[0-9a-v]{16}$/);
-		expect(stranger.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(stranger)).toEqual(['connected', 'pong']);
 		await Promise.all([bob.close(), stranger.close()]);
 	});
 

@@ -84,8 +84,9 @@ describe('sources with a defect are caught', () => {
 		},
 		'that leave a removed member subscribed': {
 			file: 'src/realtime/hub.ts',
-			before: 'return forUser(effect, (connection, topic) => connection.unsubscribe(topic));',
-			after: 'return;',
+			before:
+				'roomTopic(effect.room_id));\n\t\t\t\t\treturn forUser(effect, (connection) => connection.unsubscribe(topic));',
+			after: 'roomTopic(effect.room_id)); return;',
 		},
 	};
 	for (const [what, defect] of Object.entries(defects)) {

@@ -51,6 +51,10 @@ const FRAME_TYPES = new Set(
 	presence.update server.shutdown pong`.split(/\s+/),
 );
 
+/** The types of every frame so far, in order; but for presence, which is told in its own time. */
+export const typesOf = (socket: Pick<Socket, 'frames'> | undefined): string[] =>
+	(socket?.frames ?? []).map(({ type }) => type).filter((type) => type !== 'presence.update');
+
 /**
  * Opens a socket and waits for `connected`.
  *

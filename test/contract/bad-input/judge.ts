@@ -1,6 +1,7 @@
 /** What every refusal must be, whatever was sent: one envelope, and nothing of the input in it. */
 import { type Answer, errorOf } from '../../helpers/http.ts';
 import type { Server } from '../../helpers/server.ts';
+import { typesOf } from '../../helpers/socket.ts';
 import { createGroup, createTenant, type Operated, sendMessage } from '../../helpers/tenants.ts';
 
 /** Stands in bad values, in letters that every kind of field could hold. Never in a field's name. */
@@ -71,7 +72,7 @@ export async function createBystander(server: Operated): Promise<Bystander> {
 			if (!socket.isOpen) return ['the socket of a bystander was closed'];
 			await sendMessage(tenant, 'carol', room_id, `message ${++sent}`);
 			await socket.settle();
-			const types = socket.frames.map(({ type }) => type).filter((type) => type !== 'pong');
+			const types = typesOf(socket).filter((type) => type !== 'pong');
 			const quiet = ['connected', ...Array.from({ length: sent }, () => 'message')];
 			return types.join() === quiet.join() ? [] : [`the bystander saw ${types.slice(-5).join()}`];
 		},

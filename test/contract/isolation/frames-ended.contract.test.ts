@@ -5,7 +5,7 @@
  */
 import { beforeAll, describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
-import { openSocket, type Socket, type SocketOptions } from '../../helpers/socket.ts';
+import { openSocket, type Socket, type SocketOptions, typesOf } from '../../helpers/socket.ts';
 import { createKey, operator } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { within } from '../../helpers/wait.ts';
@@ -87,8 +87,7 @@ const ENDS: Readonly<Record<string, () => Promise<Ended>>> = {
 };
 
 /** Everything that a socket was told but who is there: of that it is told at any time. */
-const toldOf = (socket: Socket) =>
-	socket.frames.map(({ type }) => type).filter((type) => type !== 'presence.update');
+const toldOf = (socket: Socket) => typesOf(socket);
 
 describe('a frame that comes after the end', () => {
 	for (const [what, createEnd] of Object.entries(ENDS)) {

@@ -1,6 +1,7 @@
 /** Names of one kind that read like those of another, and twins of them in the other tenant. */
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
+import { typesOf } from '../../helpers/socket.ts';
 import {
 	createGroup,
 	createTenant,
@@ -30,7 +31,7 @@ describe('a user id that is the id of a room', () => {
 		await Promise.all([lookalike.settle(), alice.settle()]);
 
 		expect(alice.all('message')).toHaveLength(1);
-		expect(lookalike.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(lookalike)).toEqual(['connected', 'pong']);
 		const refused = await lookalike.request<{ code: string }>({
 			type: 'send_message',
 			room_id,
@@ -53,7 +54,7 @@ describe('a user id that is the id of a room', () => {
 		await Promise.all([own.settle(), other.settle()]);
 
 		expect(own.all('member.removed')).toHaveLength(1);
-		expect(other.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(other)).toEqual(['connected', 'pong']);
 		await Promise.all([own.close(), other.close()]);
 	});
 });

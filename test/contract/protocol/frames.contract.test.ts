@@ -1,6 +1,7 @@
 /** docs/protocol.md, "Frames": how one is written, and how it is answered. */
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
+import { typesOf } from '../../helpers/socket.ts';
 import { useTarget } from '../../helpers/target.ts';
 import { createGroup } from '../../helpers/tenants.ts';
 import type { RoomsPage } from '../../helpers/wire.ts';
@@ -70,7 +71,7 @@ describe('a frame', () => {
 
 			expect(error).toMatchObject({ code: 'VALIDATION_ERROR', retryable: false });
 			expect(error.message).toBeString();
-			expect(socket.frames.map(({ type }) => type)).toEqual(['connected', 'error', 'pong']);
+			expect(typesOf(socket)).toEqual(['connected', 'error', 'pong']);
 			await socket.close();
 		});
 	}

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
 import { startServer } from '../../helpers/server.ts';
-import type { Socket } from '../../helpers/socket.ts';
+import { type Socket, typesOf } from '../../helpers/socket.ts';
 import { type Cast, isOwn, testWith, useTarget } from '../../helpers/target.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
 import type { Frame, Message, Room, RoomsPage } from '../../helpers/wire.ts';
@@ -340,6 +340,6 @@ testWith('operator', 'nothing that one tenant does is told to another', async ()
 	await Promise.all([here.bob.settle(), there.bob.settle()]);
 
 	expect(here.bob.all('message')).toHaveLength(1);
-	expect(there.bob.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+	expect(typesOf(there.bob)).toEqual(['connected', 'pong']);
 	await Promise.all([here.bob.close(), there.bob.close()]);
 });

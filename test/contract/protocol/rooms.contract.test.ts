@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
+import { typesOf } from '../../helpers/socket.ts';
 import { useTarget } from '../../helpers/target.ts';
 import { createGroup, sendMessage } from '../../helpers/tenants.ts';
 import type { Message, Room } from '../../helpers/wire.ts';
@@ -36,7 +37,7 @@ describe('a new room', () => {
 			// Nothing of one member's own state in a frame that goes to all.
 			expect(told?.[0]?.room).not.toHaveProperty('unread_count');
 		}
-		expect(mallory?.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(mallory)).toEqual(['connected', 'pong']);
 		await Promise.all(sockets.map((socket) => socket.close()));
 	});
 
@@ -48,12 +49,7 @@ describe('a new room', () => {
 		await sendMessage(tenant, who.alice, room_id, 'first');
 		await bob.settle();
 
-		expect(bob.frames.map(({ type }) => type)).toEqual([
-			'connected',
-			'room.created',
-			'message',
-			'pong',
-		]);
+		expect(typesOf(bob)).toEqual(['connected', 'room.created', 'message', 'pong']);
 		await bob.close();
 	});
 
@@ -102,7 +98,7 @@ describe('who is added', () => {
 		expect(seen.map(({ cursor }) => cursor).slice(0, -1)).toEqual(cursorsAfter.sort());
 		expect(seen.at(-1)?.content).toBe('after');
 		expect(seen.some(({ content }) => content === 'before')).toBe(false);
-		expect(stranger?.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(stranger)).toEqual(['connected', 'pong']);
 		await Promise.all([bob, carol, stranger].map((socket) => socket?.close()));
 	});
 
@@ -128,7 +124,7 @@ describe('who is added', () => {
 		await tenant.as(who.alice).post(`/rooms/${room_id}/members`, { members: [who.bob] });
 		await bob.settle();
 
-		expect(bob.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		expect(typesOf(bob)).toEqual(['connected', 'pong']);
 		await bob.close();
 	});
 });
@@ -156,11 +152,7 @@ describe('who is removed', () => {
 			await Promise.all([bob?.settle(), alsoBob?.settle(), carol?.settle()]);
 
 			for (const socket of [bob, alsoBob]) {
-				expect(socket?.frames.map(({ type }) => type)).toEqual([
-					'connected',
-					'member.removed',
-					'pong',
-				]);
+				expect(typesOf(socket)).toEqual(['connected', 'member.removed', 'pong']);
 				expect(socket?.all('member.removed')).toMatchObject([{ room_id, user_id: who.bob }]);
 			}
 			expect(carol?.all('member.removed')).toHaveLength(1);
