@@ -1,6 +1,7 @@
 import './production.ts';
 import { AddressRefused } from './app/server.ts';
 import { type Command, UsageError } from './cli/arguments.ts';
+import { audit } from './cli/audit.ts';
 import { backup } from './cli/backup.ts';
 import { exportTenant } from './cli/export.ts';
 import { CommandFailed } from './cli/failure.ts';
@@ -32,6 +33,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 	backup,
 	verify,
 	restore,
+	audit,
 	export: exportTenant,
 	import: importTenant,
 	healthcheck: plain(healthcheck),

@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
+import { createAudit } from '../features/audit/service/listing.ts';
 import { createConnectionOperations } from '../features/connections/service.ts';
 import { createEvents } from '../features/events/service.ts';
 import { createPruner } from '../features/events/worker.ts';
@@ -22,7 +23,7 @@ import { createAttempts } from '../features/notifications/service/attempts.ts';
 import { createNotifications, type NotificationsDeps } from '../features/notifications/service.ts';
 import { createAttemptsWriter } from '../features/notifications/worker.ts';
 import { createManagementKeys } from '../features/plans/service/management-keys.ts';
-import { createPlans } from '../features/plans/service.ts';
+import { createPlans, requirePlan } from '../features/plans/service.ts';
 import { createLastSeen } from '../features/presence/service/last-seen.ts';
 import { createPresence } from '../features/presence/service.ts';
 import { createPresenceWorker } from '../features/presence/worker.ts';
@@ -151,6 +152,11 @@ function createControlPlane(parts: Parts) {
 	return {
 		tenants,
 		ownSettings: createOwnSettings(parts),
+		audit: createAudit({
+			...parts,
+			tenantOf: tenants.scopeOf,
+			planOf: (caller, plan_id) => requirePlan(parts.read, caller, plan_id),
+		}),
 		plans: createPlans(parts),
 		managementKeys: createManagementKeys(parts),
 		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),

@@ -2,6 +2,7 @@ import type { Server } from 'bun';
 import { type AnyElysia, Elysia } from 'elysia';
 import { localUrl, parseListenAddress } from '../core/address.ts';
 import { createReadTurns } from '../db/read-turns.ts';
+import { routeAudit } from '../features/audit/routes.ts';
 import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
@@ -87,6 +88,7 @@ export function startServer(container: Container): RunningServer {
 	routeTenants(face, features.tenants, features.ownSettings);
 	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
+	routeAudit(face, features.audit);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
 	routeMessages(face, features.messages);

@@ -18,6 +18,7 @@ Commands:
   restore       Make a backup the database; see: chatapi restore --help
   export        Write one tenant into a file; see: chatapi export --help
   import        Bring the tenant of a file in; see: chatapi import --help
+  audit         Prove that the audit log is whole; see: chatapi audit --help
   healthcheck   Ask the server of the same settings for its health: exit code 0 or 1
   version       Print the version
   help          Print this

@@ -29,15 +29,7 @@ export function currentSchema(): SchemaVersion {
  * @throws DatabaseRefused for a file of another program, of a newer version, or with another schema.
  */
 export function schemaVersionOf(db: Database, path: string): SchemaVersion {
-	const known = readMigrationFiles({ migrationsFolder: MIGRATIONS });
-	const applied = appliedMigrations(db);
-	if (applied.length === 0) throw new DatabaseRefused(`${path} is no database of chatapi`);
-	if (!applied.every((hash, index) => hash === known[index]?.hash)) {
-		throw new DatabaseRefused(
-			`${path} is of another version of chatapi: it has ${applied.length} migrations, ` +
-				`of which this version (${known.length}) does not know all`,
-		);
-	}
+	const { known, applied } = migrationsOf(db, path);
 	const expected = new Database(':memory:');
 	try {
 		for (const { sql } of known.slice(0, applied.length)) {
@@ -51,6 +43,24 @@ export function schemaVersionOf(db: Database, path: string): SchemaVersion {
 		expected.close();
 	}
 	return { migrations: applied.length, hash: applied.at(-1) ?? '' };
+}
+
+/**
+ * The migrations there are and those that made a file, whatever it looks like by now.
+ *
+ * @throws DatabaseRefused for a file of another program, or of a newer version.
+ */
+export function migrationsOf(db: Database, path: string) {
+	const known = readMigrationFiles({ migrationsFolder: MIGRATIONS });
+	const applied = appliedMigrations(db);
+	if (applied.length === 0) throw new DatabaseRefused(`${path} is no database of chatapi`);
+	if (!applied.every((hash, index) => hash === known[index]?.hash)) {
+		throw new DatabaseRefused(
+			`${path} is of another version of chatapi: it has ${applied.length} migrations, ` +
+				`of which this version (${known.length}) does not know all`,
+		);
+	}
+	return { known, applied };
 }
 
 /** SQLite's own tables and the one of the migrations are left out. */

@@ -41,6 +41,7 @@ const TAGS: readonly { name: string; description: string }[] = [
 		name: 'management_keys',
 		description: 'Credentials for what concerns the tenants of one plan.',
 	},
+	{ name: 'audit', description: 'What was done with the operator’s credentials, and by which.' },
 	{ name: 'rooms', description: 'Where users talk: in twos (`dm`), groups and channels.' },
 	{ name: 'members', description: 'Who is in a room, and in which role.' },
 	{ name: 'messages', description: 'What was said in a room, in one order for everybody.' },

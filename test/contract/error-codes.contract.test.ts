@@ -50,8 +50,9 @@ interface World {
 	management: { key: string; secret: string };
 }
 
-/** Where what is missing is named in the body, and the example names nothing. */
-const IN_BODY: Record<string, Changes> = {
+/** Where what is missing is named in the body or query, and the example names nothing. */
+const MISSING_IN: Record<string, Changes> = {
+	'audit.list': { query: `tenant_id=${MISSING.tenant_id}` },
 	'tenants.create': { body: { name: 'Acme', plan_id: MISSING.plan_id } },
 	'notifications.send': {
 		body: { topic: 'orders', payload: 1, targets: { room_id: MISSING.room_id } },
@@ -106,7 +107,7 @@ const SCENARIOS: Record<string, Scenario> = {
 			clientFor(declared, world),
 			declared,
 			{ ...world, ...MISSING },
-			IN_BODY[declared.operation.operationId],
+			MISSING_IN[declared.operation.operationId],
 		),
 	PRECONDITION_FAILED: (declared, world) =>
 		call(clientFor(declared, world), declared, world, { headers: { 'If-Match': '"4711"' } }),

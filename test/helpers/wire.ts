@@ -131,3 +131,24 @@ export interface EventsPage {
 	next_cursor: string | null;
 	as_of: string;
 }
+
+/** An entry of the audit log. */
+export interface AuditEntry {
+	entry: number;
+	at: string;
+	credential: string;
+	action: string;
+	request_id: string;
+	tenant_id: string | null;
+	plan_id: string | null;
+	target: Record<string, unknown> | null;
+	before: unknown;
+	after: unknown;
+	hash: string;
+	erased: boolean;
+}
+
+export interface AuditPage {
+	entries: AuditEntry[];
+	has_more: boolean;
+}

@@ -17,8 +17,8 @@ export const TENANTLESS: readonly { sql: string; why: string }[] = [
 	},
 ];
 
-/** The operator's own tables: their rows are no tenant's. */
-const OPERATORS = new Set(['tenants', 'plans', 'management_keys', 'audit']);
+/** The operator's own tables, and SQLite's count of their rows: these are no tenant's. */
+const OPERATORS = new Set(['tenants', 'plans', 'management_keys', 'audit', 'sqlite_sequence']);
 
 /** What `create` prepares on a database of this schema. Nothing of it is run. */
 export function statementsOf(

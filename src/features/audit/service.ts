@@ -39,7 +39,7 @@ export const newAct = (
 });
 
 /** What every entry's hash begins from. */
-const GENESIS = new Uint8Array(32);
+export const GENESIS = new Uint8Array(32);
 
 /**
  * Writes an entry at the end of the chain, in the transaction of what it tells of. Each entry's hash
