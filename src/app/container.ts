@@ -10,6 +10,7 @@ import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
 import { createAudit } from '../features/audit/service/listing.ts';
+import { createRecordRead, type RecordRead } from '../features/audit/service/reading.ts';
 import { createConnectionOperations } from '../features/connections/service.ts';
 import { createEvents } from '../features/events/service.ts';
 import { createPruner } from '../features/events/worker.ts';
@@ -88,7 +89,16 @@ export function createContainer(options: ContainerOptions) {
 		contentBytesMax: settings.MAX_CONTENT_BYTES,
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
 	};
-	const parts: Parts = { ...options, ...persistence, ...realtime, ids, generations, bounds };
+	const recordRead = createRecordRead({ ...persistence, clock, random });
+	const parts: Parts = {
+		...options,
+		...persistence,
+		...realtime,
+		ids,
+		generations,
+		bounds,
+		recordRead,
+	};
 	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const controlPlane = createControlPlane(parts);
 	const { usage, ...usageParts } = createUsageParts(parts, meter, controlPlane.tenants);
@@ -141,6 +151,7 @@ interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createR
 	ids: Ids;
 	generations: Generations;
 	bounds: Bounds;
+	recordRead: RecordRead;
 }
 
 /** What the operator does. */

@@ -40,7 +40,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	rooms: ['members', 'messages'],
 	receipts: ['members'],
 	subscriptions: [],
-	notifications: ['members', 'subscriptions'],
+	notifications: ['audit', 'members', 'subscriptions'],
 	typing: ['members'],
 	presence: ['members'],
 	usage: [],

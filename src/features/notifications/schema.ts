@@ -188,6 +188,6 @@ export const reviewDeadLetters = defineOperation({
 	actor: 'operator',
 	input: Type.Object({ tenant_id: TenantIdField, ...Page }, { additionalProperties: false }),
 	output: DeadLetters,
-	errors: ['NOT_FOUND'],
+	errors: ['NOT_FOUND', 'INSUFFICIENT_STORAGE'],
 	example: { input: { tenant_id, limit: 50 }, output: deadLettersExample },
 });

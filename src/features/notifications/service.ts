@@ -4,13 +4,14 @@ import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
 import { eventOf, roomStream, type Stream, userStream } from '../../core/event.ts';
-import type { Ids, TenantId, TenantNo, UserId } from '../../core/ids.ts';
+import type { Ids, PlanNo, TenantId, TenantNo, UserId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { numberBefore } from '../../core/page.ts';
 import type { Scope } from '../../db/change.ts';
 import type { LogHead } from '../../db/event-log.ts';
 import type { Writer } from '../../db/writer.ts';
 import { namedStream, TENANT_STREAM } from '../../realtime/topics.ts';
+import type { RecordRead } from '../audit/service/reading.ts';
 import { type MembersTx, requireAccess, requireRole } from '../members/service.ts';
 import type { SubscriptionsTx } from '../subscriptions/service.ts';
 import {
@@ -36,7 +37,8 @@ export interface NotificationsDeps {
 	/** The published end of the tenant's event log. */
 	headOf(tenant: TenantNo): LogHead;
 	/** @throws `NOT_FOUND` for a tenant that does not exist for the caller. */
-	tenantOf(caller: OperatorCaller, tenant_id: TenantId): Promise<Scope>;
+	tenantOf(caller: OperatorCaller, tenant_id: TenantId): Promise<Scope & { plan: PlanNo | null }>;
+	recordRead: RecordRead;
 }
 
 /** Longer than events are: a list is looked at by who was on holiday. */
@@ -164,13 +166,15 @@ export function createNotifications(deps: NotificationsDeps) {
 			return lettersOf(read, caller.tenant, input);
 		},
 
-		/** The same for the operator. @throws `NOT_FOUND` for an unknown tenant. */
+		/** The same for the operator, and recorded. @throws `NOT_FOUND` for an unknown tenant. */
 		async reviewDeadLetters(
 			caller: OperatorCaller,
 			{ tenant_id, ...page }: InputOf<typeof reviewDeadLetters>,
 		): Promise<OutputOf<typeof reviewDeadLetters>> {
-			const { tenant } = await deps.tenantOf(caller, tenant_id);
-			return lettersOf(read, tenant, page);
+			const scope = await deps.tenantOf(caller, tenant_id);
+			const letters = await lettersOf(read, scope.tenant, page);
+			await deps.recordRead(caller, 'dead_letters.review', scope, page);
+			return letters;
 		},
 	};
 }
