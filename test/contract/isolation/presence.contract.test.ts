@@ -53,6 +53,9 @@ test('of the same users in rooms of the same numbers stays with each tenant', as
 	await untilTold(bob, 'carol online');
 	expect(heardBy(bob)).toEqual(['carol online']);
 	expect(heardBy(theirs)).toEqual(['alice online']);
+	// With carol in a room of the same number over there, and with bob.
+	await namesake.settle();
+	expect(heardBy(namesake)).toEqual([]);
 	// Of bob, who came just before, it may have heard.
 	expect(heardBy(stranger).filter((told) => told !== 'bob online')).toEqual([]);
 	const nobody = { user_id: 'alice', status: 'offline' };
