@@ -3,6 +3,7 @@ import { is } from 'drizzle-orm';
 import { getTableConfig, SQLiteTable } from 'drizzle-orm/sqlite-core';
 import type { Days } from '../../core/calendar.ts';
 import type { RoomId, RoomNo, TenantNo, UserId } from '../../core/ids.ts';
+import * as notificationTables from '../../db/notification-tables.ts';
 import { prepare } from '../../db/statement.ts';
 import * as tables from '../../db/tables.ts';
 
@@ -147,7 +148,7 @@ export type UsageStore = ReturnType<typeof createUsageStore>;
 
 /** From the declared tables, so that a new one is weighed too. */
 function weighedTables(db: Database): WeighedTable[] {
-	return Object.values(tables)
+	return Object.values({ ...tables, ...notificationTables })
 		.filter((table) => is(table, SQLiteTable))
 		.map(getTableConfig)
 		.filter((table) => keyOf(table)[0]?.name === 'tenant' && !NOT_WEIGHED.test(table.name))
