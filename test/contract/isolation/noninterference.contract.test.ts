@@ -12,6 +12,7 @@ import { createTenant } from '../../helpers/tenants.ts';
 import { createPlayer, type Player } from './player.ts';
 
 const STEPS = Number(process.env.ISOLATION_STEPS ?? 500);
+const TIMEOUT_MS = 60_000;
 const SEEDS = process.env.ISOLATION_SEED ? [Number(process.env.ISOLATION_SEED)] : [1, 2];
 
 /** Low enough that players meet them, so that what they count is seen. */
@@ -21,6 +22,7 @@ const LIMITS = {
 	MAX_ROOMS_PER_USER: '9',
 	MAX_ROOM_MEMBERS: '5',
 	LIVE_RECEIPTS_MAX: '3',
+	MAX_SUBSCRIPTIONS_PER_USER: '3',
 };
 
 /** Starts a server for `play` alone; it must have logged no error. */
@@ -73,27 +75,40 @@ const playBeside = (seed: number, order: 'first' | 'second') =>
 for (const seed of SEEDS) {
 	let alone: string[];
 
-	test(`the player of seed ${seed} does what the comparison needs`, async () => {
-		alone = await playAlone(seed);
+	test(
+		`the player of seed ${seed} does what the comparison needs`,
+		async () => {
+			alone = await playAlone(seed);
 
-		const count = (pattern: RegExp) => alone.filter((line) => pattern.test(line)).length;
-		expect(count(/POST \/rooms .*→ 201/)).toBeGreaterThan(8);
-		expect(count(/POST .*messages .*→ 201/)).toBeGreaterThan(10);
-		expect(count(/"duplicate":true/)).toBeGreaterThan(0);
-		expect(count(/→ 409/)).toBeGreaterThan(2);
-		expect(count(/DELETE .*members.*→ 200/)).toBeGreaterThan(2);
-		expect(count(/"unread_count":[1-9]/)).toBeGreaterThan(2);
-		expect(count(/^frame to/)).toBeGreaterThan(40);
-	});
+			const count = (pattern: RegExp) => alone.filter((line) => pattern.test(line)).length;
+			expect(count(/POST \/rooms .*→ 201/)).toBeGreaterThan(8);
+			expect(count(/POST .*messages .*→ 201/)).toBeGreaterThan(10);
+			expect(count(/"duplicate":true/)).toBeGreaterThan(0);
+			expect(count(/→ 409/)).toBeGreaterThan(2);
+			expect(count(/DELETE .*members.*→ 200/)).toBeGreaterThan(2);
+			expect(count(/"unread_count":[1-9]/)).toBeGreaterThan(2);
+			expect(count(/^frame to/)).toBeGreaterThan(40);
+			expect(count(/^frame to .*"type":"notification"/)).toBeGreaterThan(5);
+			expect(count(/connects .*"replay.done".*"count":[1-9]/)).toBeGreaterThan(5);
+			expect(count(/GET \/notifications.*→ 200 .*"notification_id"/)).toBeGreaterThan(0);
+			expect(count(/unsubscribes → 200/)).toBeGreaterThan(1);
+			expect(count(/confirms → 200/)).toBeGreaterThan(1);
+		},
+		TIMEOUT_MS,
+	);
 
 	for (const order of ['second', 'first'] as const) {
-		test(`seed ${seed}, whose tenant is the ${order}: another tenant changes nothing of it`, async () => {
-			const beside = await playBeside(seed, order);
+		test(
+			`seed ${seed}, whose tenant is the ${order}: another tenant changes nothing of it`,
+			async () => {
+				const beside = await playBeside(seed, order);
 
-			const differs = alone.findIndex((line, index) => line !== beside[index]);
-			const context = (lines: string[]) => lines.slice(Math.max(0, differs - 1), differs + 1);
-			if (differs !== -1) expect(context(beside)).toEqual(context(alone));
-			expect(beside.length).toBe(alone.length);
-		});
+				const differs = alone.findIndex((line, index) => line !== beside[index]);
+				const context = (lines: string[]) => lines.slice(Math.max(0, differs - 1), differs + 1);
+				if (differs !== -1) expect(context(beside)).toEqual(context(alone));
+				expect(beside.length).toBe(alone.length);
+			},
+			TIMEOUT_MS,
+		);
 	}
 }

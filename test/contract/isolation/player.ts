@@ -13,6 +13,7 @@ const USERS = ['ann', 'bob', 'cat', 'dan', 'a:b', 'b:c', 'room_1'] as const;
 const ROLES = ['member', 'moderator', 'admin', 'owner'] as const;
 const CONTENTS = ['one', 'two', 'three'] as const;
 const CLIENT_MSG_IDS = ['c1', 'c2', 'c3', 'c4', undefined, undefined] as const;
+const TOPICS = ['news', 'orders', 'ann', 't'] as const;
 /** Who has a socket open all the time. */
 const LISTENERS = ['ann', 'bob', 'a:b'] as const;
 
@@ -25,6 +26,8 @@ interface Step {
 	/** With `{n}` for the id of the n-th room. */
 	path: string;
 	body?: Record<string, unknown>;
+	/** The `Idempotency-Key`. */
+	once?: string | undefined;
 }
 
 export interface Player {
@@ -40,25 +43,53 @@ export async function createPlayer(tenant: TestTenant, seed: number): Promise<Pl
 	const random = createRandom(seed);
 	const normalise = createNormaliser();
 	const rooms: string[] = [];
+	/** Subscriptions and who has them. */
+	const subscriptions: { user: Actor; id: string }[] = [];
+	/** Moments that a user may have last seen. */
+	const cursors: string[] = [];
 	const keys: string[] = [];
 	const lines: string[] = [];
 	const listeners = new Map<string, Socket>();
 	for (const user of LISTENERS) listeners.set(user, await tenant.socket(user));
 
-	async function take({ actor, method, path, body }: Step): Promise<void> {
-		const real = path.replace(/\{(\d+)\}/, (_, index: string) => rooms[Number(index)] ?? '');
-		const options = body === undefined ? {} : { body };
-		const answer = await tenant.as(actor).call<{ room_id?: string }>(method, real, options);
-		const isNewRoom = path === '/rooms' && method === 'POST' && answer.status === 201;
-		if (isNewRoom && answer.body.room_id !== undefined) rooms.push(answer.body.room_id);
+	async function take({ actor, method, path, body, once }: Step): Promise<void> {
+		const resolved = (text: string) =>
+			text.replace(/\{(\d+)\}/, (_, index: string) => rooms[Number(index)] ?? '');
+		const answer = await tenant.as(actor).call<Told>(method, resolved(path), {
+			...(body === undefined ? {} : { body: JSON.parse(resolved(JSON.stringify(body))) }),
+			...(once === undefined ? {} : { headers: { 'Idempotency-Key': once } }),
+		});
+		if (answer.status === 201) {
+			const { room_id, subscription_id, cursor } = answer.body;
+			const isNew = answer.headers.get('Idempotency-Replayed') === null;
+			if (path === '/rooms' && room_id !== undefined && isNew) rooms.push(room_id);
+			if (subscription_id !== undefined) subscriptions.push({ user: actor, id: subscription_id });
+			if (cursor !== undefined) cursors.push(cursor);
+		}
 		const what = `${actor ?? 'tenant'}: ${method} ${path} ${JSON.stringify(body) ?? ''}`;
-		lines.push(`${what} → ${answer.status} ${normalise(answer.text)}`);
+		lines.push(`${what} ${once ?? ''} → ${answer.status} ${normalise(answer.text)}`);
 	}
 
+	/** Comes with a cursor of long ago, or with none. */
 	async function reconnect(user: string): Promise<void> {
-		const socket = await openSocket(tenant.server, { key: tenant.api_key, user });
-		lines.push(`${user}: connects → ${normalise(JSON.stringify(socket.connected))}`);
+		const isBack = cursors.length > 0 && random.chance(0.7);
+		const query = isBack ? { query: `cursor=${random.pick(cursors)}` } : {};
+		const socket = await openSocket(tenant.server, { key: tenant.api_key, user, ...query });
+		if (isBack) await socket.next('replay.done');
+		const frames = steady(socket).map((frame) => normalise(JSON.stringify(frame)));
+		lines.push(`${user}: connects → ${frames.join(' ')}`);
 		await socket.close();
+	}
+
+	async function unsubscribe(): Promise<void> {
+		const { user, id } = random.pick(subscriptions);
+		const answer = await tenant.as(user).delete(`/subscriptions/${id}`);
+		lines.push(`${user}: unsubscribes → ${answer.status} ${normalise(answer.text)}`);
+	}
+
+	async function confirm(user: string): Promise<void> {
+		const answer = await tenant.as(user).post('/acks', { cursor: random.pick(cursors) });
+		lines.push(`${user}: confirms → ${answer.status} ${normalise(answer.text)}`);
 	}
 
 	async function changeKeys(): Promise<void> {
@@ -75,16 +106,16 @@ export async function createPlayer(tenant: TestTenant, seed: number): Promise<Pl
 	return {
 		tenant,
 		async step() {
-			if (rooms.length > 0 && random.chance(0.05)) return reconnect(random.pick(USERS));
+			if (rooms.length > 0 && random.chance(0.08)) return reconnect(random.pick(USERS));
+			if (subscriptions.length > 0 && random.chance(0.02)) return unsubscribe();
+			if (cursors.length > 0 && random.chance(0.02)) return confirm(random.pick(USERS));
 			if (random.chance(0.03)) return changeKeys();
 			return take(nextStep(random, rooms.length));
 		},
 		async record() {
 			for (const [user, socket] of listeners) {
 				await socket.settle();
-				// Whether a short visit is told of is a matter of milliseconds.
-				const steady = socket.frames.filter(({ type }) => type !== 'presence.update');
-				const frames = steady.map((frame) => normalise(JSON.stringify(frame)));
+				const frames = steady(socket).map((frame) => normalise(JSON.stringify(frame)));
 				lines.push(...frames.map((frame) => `frame to ${user}: ${frame}`));
 				await socket.close();
 			}
@@ -92,6 +123,15 @@ export async function createPlayer(tenant: TestTenant, seed: number): Promise<Pl
 		},
 	};
 }
+
+interface Told {
+	room_id?: string;
+	subscription_id?: string;
+	cursor?: string;
+}
+
+/** Whether a short visit is told of is a matter of milliseconds: presence has a test of its own. */
+const steady = ({ frames }: Socket) => frames.filter(({ type }) => type !== 'presence.update');
 
 function nextStep(random: Random, rooms: number): Step {
 	const user = random.pick(USERS);
@@ -137,6 +177,12 @@ function nextStep(random: Random, rooms: number): Step {
 			}),
 		],
 		[3, () => ({ actor, method: 'GET', path: `${room}/messages?after_seq=${seq}&limit=2` })],
+		[8, () => notifyStep(random, actor, `{${index}}`)],
+		[5, () => ({ actor: user, method: 'GET', path: `/notifications?limit=${seq}` })],
+		[4, () => subscribeStep(random, user)],
+		[2, () => ({ actor: user, method: 'GET', path: '/subscriptions?limit=2' })],
+		[2, () => ({ actor: undefined, method: 'PUT', path: `/users/${user}`, body: { name: other } })],
+		[2, () => ({ actor: undefined, method: 'GET', path: `/users/${user}` })],
 	];
 	return random.weighted(steps)();
 }
@@ -144,8 +190,27 @@ function nextStep(random: Random, rooms: number): Step {
 function createStep(random: Random, actor: Actor): Step {
 	const type = random.pick(['dm', 'dm', 'group', 'group', 'group', 'channel'] as const);
 	const members = type === 'dm' ? random.some(USERS, 2) : random.some(USERS, random.below(4));
-	return { actor, method: 'POST', path: '/rooms', body: { type, members } };
+	return { actor, method: 'POST', path: '/rooms', body: { type, members }, once: onceOf(random) };
 }
+
+function notifyStep(random: Random, actor: Actor, room_id: string): Step {
+	const targets = random.pick([
+		{ user_ids: random.some(USERS, 2) },
+		{ room_id, user_ids: random.some(USERS, 1) },
+		{ topic_subscribers: true },
+		{ topic_subscribers: true, room_id },
+		{ all: true },
+	]);
+	const body = { topic: random.pick(TOPICS), payload: random.pick(CONTENTS), targets };
+	return { actor, method: 'POST', path: '/notify', body, once: onceOf(random) };
+}
+
+const subscribeStep = (random: Random, actor: Actor): Step => ({
+	...{ actor, method: 'POST', path: '/subscriptions', body: { topic: random.pick(TOPICS) } },
+});
+
+/** Few enough to come again, with another request or the same. */
+const onceOf = (random: Random) => random.pick(['k1', 'k2', undefined, undefined] as const);
 
 function message(random: Random) {
 	const client_msg_id = random.pick(CLIENT_MSG_IDS);
@@ -158,7 +223,7 @@ const newcomers = (random: Random) => ({
 	...(random.chance(0.3) ? { role: random.pick(ROLES) } : {}),
 });
 
-const ID = /\b(?:room|msg|key|conn|req|tenant)_[0-9a-z]{26}\b/g;
+const ID = /\b(?:room|msg|key|conn|req|tenant|notif|sub)_[0-9a-z]{26}\b/g;
 const TIME = /\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z/g;
 /** Five characters of epoch, eleven of number; the number must be the same in every run. */
 const CURSOR = /"([0-9a-v]{5})([0-9a-v]{11})"/g;
