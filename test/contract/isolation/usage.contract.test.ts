@@ -1,14 +1,21 @@
 /** Two tenants with the same users: what the one uses is in no figure of the other, and behind none. */
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bodyOf } from '../../helpers/http.ts';
+import { randomSecret, startServer } from '../../helpers/server.ts';
 import {
 	createGroup,
 	createTenant,
 	operator,
 	sendMessage,
 	type TestTenant,
+	tenantOf,
 } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
+import { eventually } from '../../helpers/wait.ts';
 
 const used = useServer({ DEFAULT_RATE_LIMIT: '0' });
 
@@ -83,3 +90,48 @@ test('what one tenant uses moves no figure of another with the same users', asyn
 		expect(await usageOf(tenant, '?period=2020-01')).toMatchObject({ storage_bytes: 0 });
 	}
 }, 30_000);
+
+const DAY_MS = 86_400_000;
+const dayOf = (ms: number) => Math.floor(ms / DAY_MS);
+const textOf = (day: number) => new Date(day * DAY_MS).toISOString().slice(0, 10);
+
+test('what was on a day that is over is in the figures of its own tenant, whatever the clock did', async () => {
+	await eventually(() => Date.now() % DAY_MS < DAY_MS - 60_000, 70_000, 'midnight to pass');
+	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-usage-'));
+	const env = { MASTER_API_KEY: randomSecret(), DEFAULT_RATE_LIMIT: '0' };
+	const first = await startServer({ dataDir, env });
+	const [busy, quiet] = [await createTenant(first), await createTenant(first)];
+	// All that the quiet one does is done by the operator: nothing of it is its use.
+	const room_id = await talk(busy, 3);
+	const disk = new Database(join(dataDir, 'chatapi.db'));
+	const measured = disk.query('SELECT 1 FROM usage_days WHERE storage_bytes > 0');
+	await eventually(() => measured.get() !== null, 20_000, 'the storage to be measured');
+	expect(await first.stop()).toBe(0);
+	// So it looks a day later; but that the busy one was ahead of the clock, and has been at today before.
+	const today = dayOf(Date.now());
+	disk.run('UPDATE usage_days SET day = day - 1');
+	disk.run('UPDATE tenant_heads SET message_day = message_day - 1 WHERE message_day > 0');
+	disk.run(`INSERT INTO usage_days (tenant, day, messages_sent) VALUES (1, ${today - 1}, 3), (1, ${today}, 40)
+		ON CONFLICT (tenant, day) DO UPDATE SET messages_sent = excluded.messages_sent`);
+	disk.run(
+		`UPDATE tenant_heads SET message_day = ${today + 1}, day_messages = 500 WHERE tenant = 1`,
+	);
+	disk.close();
+
+	const second = await startServer({ dataDir, env });
+	const [then, now] = [busy, quiet].map((tenant) => tenantOf(second, tenant)) as [
+		TestTenant,
+		TestTenant,
+	];
+	const of = (tenant: TestTenant, day: number) => usageOf(tenant, `?period=${textOf(day)}`);
+	expect(await of(now, today - 1)).toMatchObject({ messages_sent: 0, storage_bytes: 0 });
+	expect((await of(then, today - 1)).storage_bytes).toBeGreaterThan(1000);
+	await talk(now, 2);
+	expect(await of(now, today)).toMatchObject({ messages_sent: 2 });
+	await sendMessage(then, 'ann', room_id);
+	expect(await of(then, today)).toMatchObject({ messages_sent: 41 });
+	expect(await of(then, today + 1)).toMatchObject({ messages_sent: 500 });
+	expect(await of(now, today + 1)).toMatchObject({ messages_sent: 0 });
+	expect(await second.stop()).toBe(0);
+	rmSync(dataDir, { recursive: true });
+}, 120_000);
