@@ -1,4 +1,4 @@
-import type { KeyId, RoomId, TenantId, UserId } from './ids.ts';
+import type { KeyId, PlanId, RoomId, TenantId, UserId } from './ids.ts';
 
 /**
  * What a commit means for things in memory: caches and sockets. Named and plain, so that it can
@@ -14,6 +14,8 @@ export type Effect =
 	| { name: 'key.revoked'; tenant_id: TenantId; key_id: KeyId }
 	/** What its credentials may do, how often, or for how long: they stay good. */
 	| { name: 'tenant.changed'; tenant_id: TenantId }
+	/** What its tenants inherit of it and draw on, or which tenants these are. */
+	| { name: 'plan.changed'; plan_id: PlanId }
 	| { name: 'tenant.suspended'; tenant_id: TenantId }
 	| { name: 'tenant.resumed'; tenant_id: TenantId }
 	| { name: 'user.revoked'; tenant_id: TenantId; user_id: UserId }

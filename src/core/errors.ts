@@ -18,6 +18,12 @@ export const ERRORS = {
 		retryable: false,
 		summary: 'The key lacks a permission, the member lacks a role, or the origin is not allowed.',
 	},
+	QUOTA_EXCEEDED: {
+		status: 403,
+		retryable: false,
+		summary:
+			'A quota of the tenant or of its plan is used up; the message names it. `retry_after_ms` says when its next period begins, where it has periods.',
+	},
 	NOT_FOUND: {
 		status: 404,
 		retryable: false,

@@ -8,6 +8,7 @@ import { haltedError } from '../core/tenant-halt.ts';
 import type { Change, Outcome, Publication, Scope } from './change.ts';
 import type { EventLog } from './event-log.ts';
 import type { LogHeads, Place } from './log-heads.ts';
+import type { MessageQuotas } from './message-quotas.ts';
 import type { Revocations } from './revocations.ts';
 import type { WriteConnection } from './write-connection.ts';
 
@@ -26,6 +27,7 @@ export interface ChangeRunnerOptions {
 /** What a batch keeps until it is committed: it ends with it. */
 export interface BatchState {
 	heads: LogHeads;
+	quotas: Pick<MessageQuotas, 'note'>;
 	/** Of the changes that ran before. */
 	revocations: Revocations;
 }
@@ -47,7 +49,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		scope: Scope,
 		change: Change<Tx, unknown>,
 		connection: WriteConnection<Tx>,
-		{ heads, revocations }: BatchState,
+		{ heads, revocations, quotas }: BatchState,
 	): Promise<Ran> {
 		const { stamp, once } = scope;
 		const refusal = stamp === undefined ? undefined : refusalOf(stamp, revocations);
@@ -56,7 +58,7 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 		if (earlier !== undefined) return { error: new AlreadyAnswered(earlier) };
 		connection.savepoint.run();
 		try {
-			const place = heads.placeOf(scope.tenant);
+			const place = heads.placeOf(scope);
 			const pending = change(connection.tx, place);
 			const outcome = pending instanceof Promise ? await pending : pending;
 			const publications = appendEvents(connection.log, scope, place, outcome.events);
@@ -64,7 +66,10 @@ export function createChangeRunner<Tx>({ clock, generations, onDefect }: ChangeR
 			if (once !== undefined) connection.answers.insert(once, outcome.value, clock.now());
 			connection.release.run();
 			if (outcome.messages !== undefined) heads.countMessages(scope.tenant, outcome.messages);
-			if (outcome.effects !== undefined) revocations.note(outcome.effects);
+			if (outcome.effects !== undefined) {
+				revocations.note(outcome.effects);
+				quotas.note(outcome.effects);
+			}
 			const { tenant, tenant_id } = scope;
 			for (const live of outcome.live ?? []) {
 				publications.push({ tenant, tenant_id, type: null, cursor: null, ...live });

@@ -1,6 +1,8 @@
 import { type Days, dayOf, firstDayOf, lastDayOf, monthOf } from '../core/calendar.ts';
-import type { TenantNo } from '../core/ids.ts';
+import type { TenantId, TenantNo } from '../core/ids.ts';
+import type { SpentQuota } from '../core/quota.ts';
 import type { EventLog, MessageTally } from './event-log.ts';
+import type { Allowance, BatchQuotas } from './message-quotas.ts';
 
 /**
  * How many messages a tenant has stored, exactly, as of one place in a batch: what a change asks before
@@ -15,11 +17,22 @@ import type { EventLog, MessageTally } from './event-log.ts';
 export class MessageCount {
 	readonly #log: EventLog;
 	readonly #tenant: TenantNo;
+	readonly #quotas: BatchQuotas;
+	readonly #tenant_id: TenantId;
+	#allowance: Allowance;
 	#open: MessageTally;
 
-	constructor(log: EventLog, tenant: TenantNo, open: MessageTally) {
+	constructor(
+		log: EventLog,
+		quotas: BatchQuotas,
+		{ tenant, tenant_id }: { tenant: TenantNo; tenant_id: TenantId },
+		open: MessageTally,
+	) {
 		this.#log = log;
+		this.#quotas = quotas;
 		this.#tenant = tenant;
+		this.#tenant_id = tenant_id;
+		this.#allowance = quotas.allowanceOf(tenant, tenant_id);
 		this.#open = open;
 	}
 
@@ -35,8 +48,16 @@ export class MessageCount {
 		return this.#inMonth(dayOf(ms));
 	}
 
+	/** The quota that one message more at a moment would be over: the tenant's own, or its plan's. */
+	spentAt(ms: number): SpentQuota | undefined {
+		const allowance = this.#allowed();
+		if (allowance.own === null && allowance.pool === null) return undefined;
+		return this.#quotas.spentAt(allowance, ms, () => this.inMonthOf(ms));
+	}
+
 	/** For the writer: `count` messages more, created at `ms`. Writes only where the day is another. */
 	add(ms: number, count: number): void {
+		this.#quotas.count(this.#allowed(), ms, count);
 		const day = dayOf(ms);
 		const open = this.#open;
 		if (day === open.message_day) {
@@ -57,6 +78,14 @@ export class MessageCount {
 	/** What the head's row is to say. */
 	get open(): Readonly<MessageTally> {
 		return this.#open;
+	}
+
+	/** A change before, in this batch too, may have made it another. */
+	#allowed(): Allowance {
+		if (this.#allowance.isStale) {
+			this.#allowance = this.#quotas.allowanceOf(this.#tenant, this.#tenant_id);
+		}
+		return this.#allowance;
 	}
 
 	#inMonth(day: number): number {

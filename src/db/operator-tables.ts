@@ -94,6 +94,8 @@ export const tenants = sqliteTable(
 		smtp: text(),
 		/** The password, encrypted under SECRETS_KEY. */
 		smtp_secret: blob({ mode: 'buffer' }),
+		/** JSON: limits inside the pool of its plan, if it is on one. */
+		quotas: text(),
 	},
 	(table) => [
 		index('tenants_due').on(table.purge_at).where(sql`purge_at IS NOT NULL`),

@@ -1,5 +1,6 @@
 import type { Database } from 'bun:sqlite';
 import { createEventLog } from './event-log.ts';
+import { createQuotaRows } from './quota-rows.ts';
 import { createStoredAnswers } from './stored-answers.ts';
 
 export type WriteConnection<Tx> = ReturnType<typeof connect<Tx>>;
@@ -23,6 +24,7 @@ export function connect<Tx>({ open, bind }: { open(): Database; bind(db: Databas
 		db,
 		tx: bind(db),
 		log: createEventLog(db),
+		quotas: createQuotaRows(db),
 		answers: createStoredAnswers(db),
 		begin: db.query('BEGIN IMMEDIATE'),
 		commit: db.query('COMMIT'),

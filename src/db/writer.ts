@@ -30,6 +30,7 @@ import { createFolding } from './folding.ts';
 import type { LogFolder } from './log-folder.ts';
 import { createLogHeads } from './log-heads.ts';
 import type { LogSync } from './log-sync.ts';
+import { createMessageQuotas } from './message-quotas.ts';
 import type { Reader } from './read-connection.ts';
 import { createRevocations } from './revocations.ts';
 import { connect, type Folded, type WriteConnection } from './write-connection.ts';
@@ -104,6 +105,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 	const queue = createFairQueue<TenantNo, Entry<Tx>>();
 	const counters = { commits: 0, changes: 0, queued: 0 };
 	const runChange = createChangeRunner<Tx>(options);
+	const quotas = createMessageQuotas();
 	let connection = connect(options);
 	let batch: Batch<Tx> | undefined;
 	let isScheduled = false;
@@ -161,7 +163,8 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		const watchdog = setImmediate(() => abandonStuck(mine));
 		try {
 			connection.begin.run();
-			const state = { heads: createLogHeads(connection.log), revocations: createRevocations() };
+			const heads = createLogHeads(connection.log, connection.quotas, quotas);
+			const state = { heads, quotas, revocations: createRevocations() };
 			while (mine.entries.length < BATCH_CHANGES_MAX) {
 				const entry = queue.shift();
 				if (entry === undefined) break;
@@ -233,6 +236,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 
 	/** The transaction is gone before its COMMIT: nothing of it is on disk, all of it may be retried. */
 	function failBatch(mine: Batch<Tx>, error: unknown): void {
+		quotas.forget();
 		if (connection.db.inTransaction) connection.db.run('ROLLBACK');
 		// A transaction that cannot even begin must still use up what waits for it.
 		const first = mine.entries.length === 0 ? queue.shift() : undefined;
@@ -285,6 +289,7 @@ export function createWriter<Tx>(options: WriterOptions<Tx>): Writer<Tx> {
 		const stuck = mine.entries.pop();
 		assert(stuck !== undefined, 'only a change can hold a batch up');
 		connection.db.run('ROLLBACK');
+		quotas.forget();
 		// Closing ends the statements of `db.query` only: drizzle's, of `db.prepare`, live on.
 		connection.db.run('PRAGMA query_only = 1');
 		connection.db.close();

@@ -6,6 +6,10 @@ const ERROR_EXAMPLES: Readonly<Record<ErrorCode, Pick<ErrorBody, 'message' | 'fi
 	VALIDATION_ERROR: { message: 'Unknown field', field: 'title' },
 	AUTHENTICATION_ERROR: { message: 'Invalid API key' },
 	AUTHORIZATION_ERROR: { message: 'The role in this room is too low' },
+	QUOTA_EXCEEDED: {
+		message:
+			"Quota exceeded: messages_per_month of this tenant's plan is used up (1000000), until 2026-12-01T00:00:00.000Z",
+	},
 	NOT_FOUND: { message: 'Not found' },
 	METHOD_NOT_ALLOWED: { message: 'Method not allowed' },
 	CONFLICT: { message: 'It exists in another state' },

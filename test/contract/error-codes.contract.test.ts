@@ -39,6 +39,9 @@ interface World {
 	tenant: TestTenant;
 	/** With nothing left in its bucket. */
 	exhausted: TestTenant;
+	/** With nothing left of its quotas, and its room. */
+	spent: TestTenant;
+	spent_room_id: string;
 	/** A key of the first tenant that may do nothing here. */
 	powerless: string;
 	room_id: string;
@@ -109,6 +112,8 @@ const SCENARIOS: Record<string, Scenario> = {
 			{ ...world, ...MISSING },
 			MISSING_IN[declared.operation.operationId],
 		),
+	QUOTA_EXCEEDED: (declared, world) =>
+		call(world.spent.as('owner'), declared, { ...world, room_id: world.spent_room_id }),
 	PRECONDITION_FAILED: (declared, world) =>
 		call(clientFor(declared, world), declared, world, { headers: { 'If-Match': '"4711"' } }),
 };
@@ -238,13 +243,15 @@ async function createWorld(): Promise<World> {
 	const tenant = await createTenant(server);
 	const exhausted = await createTenant(server, { rate_limit: { requests_per_minute: 1 } });
 	await exhausted.as('owner').get('/rooms');
+	const spent = await createTenant(server, { quotas: { messages_per_month: 0 } });
+	const { room_id: spent_room_id } = await createGroup(spent, 'owner');
 	const { api_key, key_id } = await createKey(tenant, ['webhooks:manage']);
 	const { room_id } = await createGroup(tenant, 'owner', ['bob']);
 	const dm = await tenant.as().post<Room>('/rooms', { type: 'dm', members: ['owner', 'bob'] });
 	const { plan_id } = await createPlan(server);
 	const management = await createManagementKey(server, plan_id);
 	const ids = { key_id, room_id, dm_id: dm.body.room_id, plan_id, key: management.key };
-	return { tenant, exhausted, powerless: api_key, management, ...ids };
+	return { tenant, exhausted, spent, spent_room_id, powerless: api_key, management, ...ids };
 }
 
 function conflictOf(declared: Declared): Scenario | undefined {

@@ -12,8 +12,9 @@
  */
 import type { Clock } from '../../core/clock.ts';
 import { createEpoch } from '../../core/cursor.ts';
+import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
-import type { TenantId, TenantNo } from '../../core/ids.ts';
+import type { PlanId, TenantId, TenantNo } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
 import type { Scope } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
@@ -63,10 +64,15 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 	let running: string | undefined;
 
 	/** One change, and then as long a rest for everybody else. */
-	async function change<Value>(scope: Scope, run: (rows: Stored<TenantRows>) => Promise<Value>) {
+	async function change<Value>(
+		scope: Scope,
+		run: (rows: Stored<TenantRows>) => Promise<Value>,
+		effects: readonly Effect[] = [],
+	) {
 		const startedAt = clock.monotonic();
 		const value = await writer.commit(scope, async ({ tenantRows }) => ({
 			value: await refusing(() => run(tenantRows)),
+			effects,
 		}));
 		await pause(clock.monotonic() - startedAt);
 		return value;
@@ -81,8 +87,14 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 			options.onRows(rows);
 		}
 		const epoch = options.isNewEpoch ? createEpoch(random.bytes(4)) : file.head.epoch;
-		const dropped = await change(scope, async (tx) =>
-			tx.finish(scope.tenant, file.tenant, { ...file.head, epoch: epoch ?? null }),
+		const { plan } = file.tenant;
+		// What it has used is drawn from the pool that it comes into.
+		const joined: Effect[] =
+			typeof plan === 'string' ? [{ name: 'plan.changed', plan_id: plan as PlanId }] : [];
+		const dropped = await change(
+			scope,
+			async (tx) => tx.finish(scope.tenant, file.tenant, { ...file.head, epoch: epoch ?? null }),
+			joined,
 		);
 		return { tenant_id: file.tenant_id, rows, dropped };
 	}

@@ -65,7 +65,7 @@ export const sendMessage = defineOperation({
 		{ additionalProperties: false },
 	),
 	output: Type.Composite([Message, Type.Object({ duplicate: Type.Optional(Type.Literal(true)) })]),
-	errors: ['NOT_FOUND', 'CONFLICT'],
+	errors: ['NOT_FOUND', 'CONFLICT', 'QUOTA_EXCEEDED'],
 	example: {
 		input: {
 			room_id,

@@ -1,11 +1,12 @@
 import type { TenantCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { encodeCursor } from '../../core/cursor.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, assert } from '../../core/errors.ts';
 import { eventOf, roomStream } from '../../core/event.ts';
 import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
+import { quotaExceeded } from '../../core/quota.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
 import type { Writer } from '../../db/writer.ts';
@@ -38,6 +39,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 	 * learn which.
 	 * @throws `AUTHORIZATION_ERROR` for a plain member of a channel.
 	 * @throws `CONFLICT` when the client_msg_id was used for another content.
+	 * @throws `QUOTA_EXCEEDED` for one message more than the tenant, or all tenants of its plan, may store in a month.
 	 */
 	async function send(
 		caller: TenantCaller,
@@ -55,13 +57,15 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 			created_at: clock.now(),
 		};
 		const body_hash = client_msg_id === null ? null : hashOf(content, meta);
-		return writer.commit(caller, async (tx, { epoch, cursor }) => {
+		return writer.commit(caller, async (tx, { epoch, cursor, messages }) => {
+			const spent = messages.spentAt(row.created_at);
 			const appended = await tx.messages.append({
 				...row,
 				tenant: caller.tenant,
 				room_id,
 				body_hash,
 				cursor,
+				isOverQuota: spent !== undefined,
 			});
 			switch (appended.outcome) {
 				case 'stored': {
@@ -82,6 +86,12 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 					return { value: { ...shown(room_id, epoch, appended.message), duplicate: true } };
 				case 'no_role':
 					throw new AppError('AUTHORIZATION_ERROR', 'Needs the role moderator in this room');
+				case 'no_quota':
+					assert(spent !== undefined, 'a quota that is used up has a name');
+					throw quotaExceeded('messages_per_month', spent, {
+						at: row.created_at,
+						now: row.created_at,
+					});
 				case 'no_access':
 					throw new AppError('NOT_FOUND', 'Room not found');
 			}

@@ -28,6 +28,8 @@ export interface NewMessage {
 	created_at: number;
 	/** Of its message.created event. */
 	cursor: number;
+	/** There may be none more: only one that is there already is answered. */
+	isOverQuota: boolean;
 }
 
 /** What became of it. */
@@ -37,7 +39,8 @@ export type Appended =
 	/** No such room, or the sender is no member. */
 	| { outcome: 'no_access' }
 	/** A member of a channel whose role does not send. */
-	| { outcome: 'no_role' };
+	| { outcome: 'no_role' }
+	| { outcome: 'no_quota' };
 
 const COLUMNS = 'seq, cursor, message_id, sender_id, content, meta, client_msg_id, created_at';
 
@@ -127,6 +130,7 @@ export function createMessagesStore(db: Database) {
 				}
 			}
 			if (found.type === 'channel' && found.role === 'member') return { outcome: 'no_role' };
+			if (message.isOverQuota) return { outcome: 'no_quota' };
 			const seq = found.last_seq + 1;
 			const ordinal = found.last_ordinal + (isSystem ? 0 : 1);
 			moveHead.run(seq, ordinal, cursor, tenant, room);

@@ -29,7 +29,8 @@ export const QuotasField = Type.Object(
 	},
 	{
 		additionalProperties: false,
-		description: 'Of a calendar month, UTC; what is left out, or null, is not limited',
+		description:
+			'How much there may be, by UTC month where it is by month; what is left out, or null, is not limited',
 	},
 );
 

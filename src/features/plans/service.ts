@@ -134,7 +134,10 @@ export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 				const heirs = row.settings === before.settings ? [] : await tx.plans.listTenants(plan);
 				return {
 					value,
-					effects: heirs.map(({ tenant_id }) => ({ name: 'tenant.changed' as const, tenant_id })),
+					effects: [
+						{ name: 'plan.changed', plan_id },
+						...heirs.map(({ tenant_id }) => ({ name: 'tenant.changed' as const, tenant_id })),
+					],
 				};
 			});
 		},

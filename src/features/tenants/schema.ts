@@ -20,6 +20,7 @@ import {
 	SettingsField,
 	SettingsPatchField,
 } from '../../core/tenant-settings.ts';
+import { QuotasField } from '../plans/schema.ts';
 
 const DomainField = Type.String({
 	minLength: 1,
@@ -79,6 +80,7 @@ const Tenant = Type.Object({
 	status: StatusField,
 	plan_id: nullable(PlanIdField),
 	rate_limit: nullable(RateLimitField),
+	quotas: QuotasField,
 	allowed_origins: nullable(Type.Array(OriginField, { maxItems: 100 })),
 	webhook_url: nullable(WebhookUrlField),
 	settings: SettingsField,
@@ -103,6 +105,7 @@ const example = {
 	status: 'active' as const,
 	plan_id: null,
 	rate_limit: { requests_per_second: 500 },
+	quotas: { messages_per_month: 100_000 },
 	allowed_origins: ['https://app.acme.com'],
 	webhook_url: 'https://acme.com/hooks/chat',
 	settings: { history: 'joined' as const },
@@ -133,6 +136,7 @@ export const createTenant = defineOperation({
 			domain: Type.Optional(nullable(DomainField)),
 			metadata: Type.Optional(MetadataField),
 			rate_limit: Type.Optional(nullable(RateLimitField)),
+			quotas: Type.Optional(nullable(QuotasField)),
 			allowed_origins: Type.Optional(nullable(OriginsField)),
 			webhook_url: Type.Optional(nullable(WebhookUrlField)),
 			settings: Type.Optional(nullable(SettingsPatchField)),
@@ -220,6 +224,7 @@ Takes effect with the next request, and on open sockets. Only the master key mov
 			plan_id: Type.Optional(nullable(PlanIdField)),
 			metadata: Type.Optional(MetadataField),
 			rate_limit: Type.Optional(nullable(RateLimitPatchField)),
+			quotas: Type.Optional(nullable(QuotasField)),
 			allowed_origins: Type.Optional(nullable(OriginsField)),
 			webhook_url: Type.Optional(nullable(WebhookUrlField)),
 			settings: Type.Optional(nullable(SettingsPatchField)),

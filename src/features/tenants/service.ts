@@ -156,6 +156,7 @@ const newRow = (
 	status: 'active',
 	metadata: toJsonColumn(input.metadata),
 	rate_limit: toJsonColumn(input.rate_limit),
+	quotas: toObjectColumn(mergePatch({}, input.quotas ?? {}) as object),
 	allowed_origins: toJsonColumn(input.allowed_origins),
 	webhook_url: input.webhook_url ?? null,
 	settings: toObjectColumn(mergePatch({}, input.settings ?? {}) as object),

@@ -48,6 +48,7 @@ function prepareWrites(orm: Orm) {
 			purge_at: p('purge_at'),
 			smtp: p('smtp'),
 			smtp_secret: p('smtp_secret'),
+			quotas: p('quotas'),
 		})
 		.returning({ tenant: tenants.tenant })
 		.prepare();
@@ -73,6 +74,7 @@ function prepareWrites(orm: Orm) {
 			purge_at: sql`${p('purge_at')}`,
 			smtp: sql`${p('smtp')}`,
 			smtp_secret: sql`${p('smtp_secret')}`,
+			quotas: sql`${p('quotas')}`,
 		})
 		.where(eq(tenants.tenant, p('tenant')))
 		.prepare();

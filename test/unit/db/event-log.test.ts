@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import type { TenantNo } from '../../../src/core/ids.ts';
+import type { TenantId, TenantNo } from '../../../src/core/ids.ts';
 import { openDatabase } from '../../../src/db/client.ts';
 import { createEventLog, type EventRow } from '../../../src/db/event-log.ts';
 import { createLogHeads } from '../../../src/db/log-heads.ts';
+import { createMessageQuotas } from '../../../src/db/message-quotas.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
+import { createQuotaRows } from '../../../src/db/quota-rows.ts';
 import { useTempFolders } from './temp-folder.ts';
 
 const tempFolder = useTempFolders();
@@ -24,7 +26,7 @@ function openLog() {
 			`INSERT INTO tenant_heads (tenant, epoch, last_cursor, last_room) VALUES (${tenant}, 'epoc${tenant}', ${tenant * 10}, 0)`,
 		);
 	}
-	return { db, log: createEventLog(db) };
+	return { db, log: createEventLog(db), rows: createQuotaRows(db) };
 }
 
 const row = (tenant: TenantNo, cursor: number, rest: Partial<EventRow> = {}): EventRow => ({
@@ -38,6 +40,7 @@ const row = (tenant: TenantNo, cursor: number, rest: Partial<EventRow> = {}): Ev
 	...rest,
 });
 
+const whose = (tenant: TenantNo) => ({ tenant, tenant_id: `tenant_${tenant}` as TenantId });
 const NO_MESSAGES = { message_day: 0, day_messages: 0, month_messages: 0 };
 
 describe('the event log', () => {
@@ -78,12 +81,12 @@ describe('the event log', () => {
 
 describe('the heads of a batch', () => {
 	test('are read once, counted in memory, and stored at the end', () => {
-		const { log } = openLog();
-		const heads = createLogHeads(log);
+		const { log, rows } = openLog();
+		const heads = createLogHeads(log, rows, createMessageQuotas());
 
-		expect(heads.placeOf(ONE)).toMatchObject({ epoch: 'epoc1', cursor: 11 });
+		expect(heads.placeOf(whose(ONE))).toMatchObject({ epoch: 'epoc1', cursor: 11 });
 		heads.advance(ONE, 2);
-		expect(heads.placeOf(ONE)).toMatchObject({ epoch: 'epoc1', cursor: 13 });
+		expect(heads.placeOf(whose(ONE))).toMatchObject({ epoch: 'epoc1', cursor: 13 });
 		expect(log.findHead(ONE)?.last_cursor).toBe(10);
 		heads.store();
 
@@ -91,9 +94,9 @@ describe('the heads of a batch', () => {
 	});
 
 	test('leave alone a tenant that was looked at and had no event', () => {
-		const { log } = openLog();
-		const heads = createLogHeads(log);
-		heads.placeOf(TWO);
+		const { log, rows } = openLog();
+		const heads = createLogHeads(log, rows, createMessageQuotas());
+		heads.placeOf(whose(TWO));
 		heads.advance(TWO, 0);
 		log.moveHead(TWO, 25, NO_MESSAGES);
 
@@ -103,8 +106,9 @@ describe('the heads of a batch', () => {
 	});
 
 	test('do not advance for who has no log', () => {
-		const heads = createLogHeads(openLog().log);
-		heads.placeOf(NOBODY);
+		const { log, rows } = openLog();
+		const heads = createLogHeads(log, rows, createMessageQuotas());
+		heads.placeOf(whose(NOBODY));
 
 		expect(() => heads.advance(NOBODY, 1)).toThrow('only a tenant has events');
 		heads.advance(NOBODY, 0);

@@ -11,8 +11,10 @@ import { AppError } from '../../../src/core/errors.ts';
 import { roomTopic } from '../../../src/core/event.ts';
 import type { KeyId, TenantId, UserId } from '../../../src/core/ids.ts';
 import { createLog } from '../../../src/core/log.ts';
+import type { InputOf } from '../../../src/core/operation.ts';
 import { systemRandom } from '../../../src/core/random.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
+import type { createTenant } from '../../../src/features/tenants/schema.ts';
 import type { Connection } from '../../../src/realtime/connections.ts';
 import { namedStream, TENANT_STREAM, topicOf } from '../../../src/realtime/topics.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
@@ -120,7 +122,7 @@ export async function openApp(env: Record<string, string> = {}) {
 		};
 	}
 
-	async function tenant(input: { name?: string } = {}): Promise<TestTenant> {
+	async function tenant(input: Partial<InputOf<typeof createTenant>> = {}): Promise<TestTenant> {
 		const made = await features.tenants.create(OPERATOR, { name: 'Acme', ...input });
 		const headers = new Headers({ 'X-API-Key': made.api_key });
 		const { caller } = await authentication.tenant(headers, () => '');

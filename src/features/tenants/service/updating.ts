@@ -1,5 +1,6 @@
 import type { OperatorCaller } from '../../../core/caller.ts';
 import type { Clock } from '../../../core/clock.ts';
+import type { Effect } from '../../../core/effect.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { PlanId, PlanNo } from '../../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../../core/json.ts';
@@ -51,6 +52,10 @@ export function createUpdating(deps: UpdatingDeps) {
 			rateOf(merged, defaultRateLimit);
 			row.rate_limit = merged === null ? null : toObjectColumn(merged);
 		}
+		if (patch.quotas !== undefined) {
+			const quotas = mergePatch(fromJsonColumn(before.quotas) ?? {}, patch.quotas ?? null);
+			row.quotas = quotas === null ? null : toObjectColumn(quotas as object);
+		}
 		if (patch.settings !== undefined) row.settings = mergedSettings(before, patch.settings);
 		return row;
 	}
@@ -99,10 +104,15 @@ export function createUpdating(deps: UpdatingDeps) {
 			const changed = { before: await shownOf(tx, before), after: value };
 			const { tenant } = row;
 			await record(tx, caller, { ...act, tenant, plan, target: { tenant_id }, ...changed });
-			return { value, effects: [changedOf(tenant_id)] };
+			// What it has used this month goes with it, from the one pool into the other.
+			const pools = plan === before.plan ? [] : [changed.before.plan_id, value.plan_id];
+			const moved = pools.filter((plan_id) => plan_id !== null).map(poolChanged);
+			return { value, effects: [changedOf(tenant_id), ...moved] };
 		});
 	};
 }
+
+const poolChanged = (plan_id: PlanId): Effect => ({ name: 'plan.changed', plan_id });
 
 /** The column of the settings that a tenant sets itself, as a merge patch makes it; null takes all back. */
 export const mergedSettings = (before: TenantRow, patch: Patch['settings']): string | null =>
