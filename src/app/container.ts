@@ -33,7 +33,9 @@ import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
 import { createSubscriptions } from '../features/subscriptions/service.ts';
 import { createOwnSettings } from '../features/tenants/service/own-settings.ts';
+import { createPurging } from '../features/tenants/service/purging.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
+import { createPurger } from '../features/tenants/worker.ts';
 import { createTyping } from '../features/typing/service.ts';
 import { createSweeper } from '../features/typing/worker.ts';
 import { createFlushing } from '../features/usage/service/flushing.ts';
@@ -73,6 +75,7 @@ export function createContainer(options: ContainerOptions) {
 	const { settings, clock, random, log, version } = options;
 	const ids = createIds();
 	const generations = createGenerations();
+	const requests = createRateLimiter(clock);
 	const realtime = createRealtime(clock);
 	const metrics = createMetrics({ ...realtime, clock, version });
 	const meter = createMeter(clock);
@@ -82,6 +85,12 @@ export function createContainer(options: ContainerOptions) {
 		countMessage: metrics.countMessage,
 		countDelivered: meter.countDelivered,
 		noteAttempt: (...attempt) => features.attempts.note(...attempt),
+		forget(tenant_id) {
+			generations.forget(tenant_id);
+			authentication.forget(tenant_id);
+			requests.forget(tenant_id);
+			features.users.forget(tenant_id);
+		},
 		onFatal: options.onFatal,
 	});
 	metrics.watch(persistence.writer, persistence.disk);
@@ -120,7 +129,7 @@ export function createContainer(options: ContainerOptions) {
 		...{ meter, ...usageParts },
 		authentication,
 		useRecorder: createUseRecorder({ ...parts, takeUsed: authentication.takeUsed }),
-		authorizer: createAuthorizer(createRateLimiter(clock)),
+		authorizer: createAuthorizer(requests),
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
 		sweeper: createSweeper(features.typing),
 		attemptsWriter: createAttemptsWriter(features.attempts, parts.log),
@@ -156,12 +165,19 @@ interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createR
 
 /** What the operator does. */
 function createControlPlane(parts: Parts) {
+	const { settings, log } = parts;
+	const pause = (ms: number) => Bun.sleep(ms);
+	const purging = createPurging({ ...parts, pause });
 	const tenants = createTenants({
 		...parts,
-		defaultRateLimit: parts.settings.DEFAULT_RATE_LIMIT,
+		...{ purging, pause },
+		retentionMs: settings.DELETED_TENANT_RETENTION,
+		defaultRateLimit: settings.DEFAULT_RATE_LIMIT,
 	});
 	return {
 		tenants,
+		purging,
+		purger: createPurger({ purging, log }),
 		ownSettings: createOwnSettings(parts),
 		audit: createAudit({
 			...parts,

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Settings } from '../config/settings.ts';
 import type { Clock } from '../core/clock.ts';
-import { type Effect, isAboutUser } from '../core/effect.ts';
+import { type Effect, haltOf, isAboutUser } from '../core/effect.ts';
 import { assert } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
 import type { TenantId, TenantNo, UserId } from '../core/ids.ts';
@@ -73,6 +73,8 @@ export interface PersistenceDeps {
 	countDelivered(tenant: TenantNo, frames: number): void;
 	/** Told of each user who was sent a notification for that user by name. */
 	noteAttempt(tenant_id: TenantId, user_id: UserId, cursor: number): void;
+	/** Takes what memory still holds of a purged tenant. */
+	forget(tenant_id: TenantId): void;
 	/** The database cannot be written any more: the process must end. */
 	onFatal(error: unknown): void;
 }
@@ -90,10 +92,12 @@ export function createPersistence(deps: PersistenceDeps) {
 				generations.bumpUser(effect.tenant_id, effect.user_id);
 			}
 			if (effect.name === 'tenant.resumed') generations.bump('tenant', effect.tenant_id);
-			if (effect.name === 'tenant.suspended') {
-				generations.halt(effect.tenant_id, 'suspended');
+			if (effect.name === 'tenant.purged') deps.forget(effect.tenant_id);
+			const halt = haltOf(effect);
+			if (halt !== undefined) {
+				generations.halt(halt.tenant_id, halt.why);
 				// Whoever waits for its events gets its 403.
-				waiters.wake(effect.tenant_id);
+				waiters.wake(halt.tenant_id);
 			}
 			if (effect.name === 'key.revoked') {
 				generations.bump('key', effect.key_id);

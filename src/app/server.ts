@@ -116,6 +116,7 @@ export function startServer(container: Container): RunningServer {
 	const server = app.server as Server<Socket>;
 	hub.attach(server);
 	container.pruner.start();
+	container.features.purger.start();
 	container.sweeper.start();
 	container.presenceWorker.start();
 	container.usageWriter.start();
@@ -138,6 +139,7 @@ function withBackground(
 		...gateway,
 		drain(answered) {
 			pruner.stop();
+			features.purger.stop();
 			sweeper.stop();
 			useRecorder.stop();
 			pacer.close();

@@ -175,6 +175,12 @@ export const OPTIONS = {
 		'7d',
 		'How long events are kept, to be resumed from and read by the backend, and with them ended memberships and deleted rooms.',
 	),
+	DELETED_TENANT_RETENTION: option(
+		'duration',
+		Type.Integer({ minimum: 1000, maximum: 315_360_000_000 }),
+		'30d',
+		'How long a deleted tenant can be restored before it is erased.',
+	),
 	RESUME_ROOM_MAX: option(
 		'integer',
 		Type.Integer({ minimum: 0, maximum: 1_000_000 }),

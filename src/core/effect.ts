@@ -1,4 +1,5 @@
 import type { KeyId, PlanId, RoomId, TenantId, UserId } from './ids.ts';
+import type { TenantHalt } from './tenant-halt.ts';
 
 /**
  * What a commit means for things in memory: caches and sockets. Named and plain, so that it can
@@ -18,6 +19,9 @@ export type Effect =
 	| { name: 'plan.changed'; plan_id: PlanId }
 	| { name: 'tenant.suspended'; tenant_id: TenantId }
 	| { name: 'tenant.resumed'; tenant_id: TenantId }
+	| { name: 'tenant.deleted'; tenant_id: TenantId }
+	/** Nothing of it is stored any more. */
+	| { name: 'tenant.purged'; tenant_id: TenantId }
 	| { name: 'user.revoked'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.deactivated'; tenant_id: TenantId; user_id: UserId }
 	| { name: 'user.reactivated'; tenant_id: TenantId; user_id: UserId };
@@ -26,3 +30,11 @@ export type Effect =
 export const isAboutUser = (
 	effect: Effect,
 ): effect is Extract<Effect, { name: `user.${string}` }> => effect.name.startsWith('user.');
+
+/** The tenant that it stops, and why; undefined for any other effect. */
+export function haltOf(effect: Effect): { tenant_id: TenantId; why: TenantHalt } | undefined {
+	const { name } = effect;
+	if (name !== 'tenant.suspended' && name !== 'tenant.deleted') return undefined;
+	const why = name === 'tenant.deleted' ? 'deleting' : 'suspended';
+	return { tenant_id: effect.tenant_id, why };
+}

@@ -38,6 +38,8 @@ export interface Generations {
 	touch(tenant_id: string): void;
 	/** How often it was. What was read under another number is to be read anew. */
 	revisionOf(tenant_id: string): number;
+	/** Forgets the users of a halted tenant; what was stamped stays void. */
+	forget(tenant_id: string): void;
 	/** Why nothing is done for what was stamped, in words for its sender; undefined while it is current. */
 	refusalOf(stamp: Stamp): AppError | undefined;
 	/** Why the tenant was halted since it was stamped; undefined where it was not. */
@@ -92,6 +94,10 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 		halt(tenant_id, why) {
 			bump('tenant', tenant_id);
 			halts.set(tenant_id, { generation: current('tenant', tenant_id), why });
+		},
+		forget(tenant_id) {
+			users.delete(tenant_id);
+			revisions.delete(tenant_id);
 		},
 		bumpUser(tenant_id, user_id) {
 			bumps++;

@@ -7,6 +7,8 @@ export interface RateLimiter {
 	take(key: string, rate: BucketRate, cost: number): number;
 	/** The key's bucket as it is now, without taking from it. */
 	state(key: string, rate: BucketRate): BucketState;
+	/** Drops the key's bucket. */
+	forget(key: string): void;
 	/** How many buckets are held. */
 	readonly size: number;
 }
@@ -47,6 +49,7 @@ export function createRateLimiter(clock: Clock): RateLimiter {
 			const now = clock.monotonic();
 			return bucketOf(key, rate, now).state(now);
 		},
+		forget: (key) => void buckets.delete(key),
 		get size() {
 			return buckets.size;
 		},

@@ -1,10 +1,11 @@
 import { AppError } from './errors.ts';
 
-/** Why nothing is done for a tenant. */
-export type TenantHalt = 'suspended';
+/** Why nothing is done for a tenant: it is suspended, or on its way to being erased. */
+export type TenantHalt = 'suspended' | 'deleting';
 
 const WHY: Readonly<Record<TenantHalt, string>> = {
 	suspended: 'This tenant is suspended',
+	deleting: 'This tenant is being deleted',
 };
 
 /** What everybody of the tenant is told, whatever they ask. */

@@ -62,7 +62,8 @@ export const audit = sqliteTable(
 	],
 );
 
-export type TenantStatus = 'active' | 'suspended';
+/** `deleting`: until its `purge_at` it may be restored. `purging`: some of it is gone already. */
+export type TenantStatus = 'active' | 'suspended' | 'deleting' | 'purging';
 
 export const tenants = sqliteTable(
 	'tenants',
@@ -96,6 +97,8 @@ export const tenants = sqliteTable(
 		smtp_secret: blob({ mode: 'buffer' }),
 		/** JSON: limits inside the pool of its plan, if it is on one. */
 		quotas: text(),
+		/** JSON: who deleted it, and what of it is erased so far. */
+		purge: text(),
 	},
 	(table) => [
 		index('tenants_due').on(table.purge_at).where(sql`purge_at IS NOT NULL`),

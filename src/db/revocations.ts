@@ -1,4 +1,4 @@
-import { type Effect, isAboutUser } from '../core/effect.ts';
+import { type Effect, haltOf, isAboutUser } from '../core/effect.ts';
 import type { Stamp } from '../core/generations.ts';
 import type { TenantHalt } from '../core/tenant-halt.ts';
 
@@ -28,9 +28,11 @@ export function createRevocations(): Revocations {
 				if (effect.name === 'key.revoked') {
 					keys ??= new Set();
 					keys.add(effect.key_id);
-				} else if (effect.name === 'tenant.suspended') {
+				}
+				const halt = haltOf(effect);
+				if (halt !== undefined) {
 					halts ??= new Map();
-					halts.set(effect.tenant_id, 'suspended');
+					halts.set(halt.tenant_id, halt.why);
 				} else if (isAboutUser(effect)) {
 					users ??= new Set();
 					users.add(`${effect.tenant_id}/${effect.user_id}`);

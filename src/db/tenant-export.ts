@@ -67,7 +67,7 @@ function tablesOf(path: string): TenantTable[] {
 function findTenant(db: Database, tenant_id: string): number {
 	const row = db
 		.query<{ tenant: number }, [string]>(
-			`SELECT tenant FROM source.tenants WHERE tenant_id = ? AND status <> '${IMPORTING}'`,
+			`SELECT tenant FROM source.tenants WHERE tenant_id = ? AND status NOT IN ('${IMPORTING}', 'purging')`,
 		)
 		.get(tenant_id);
 	if (row === null) throw new DatabaseRefused(`There is no tenant ${tenant_id}`);

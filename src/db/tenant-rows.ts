@@ -10,6 +10,12 @@ export interface HalfDone {
 	tenant_id: TenantId;
 }
 
+/** Rows that were removed. */
+export interface Erased {
+	table: string;
+	rows: number;
+}
+
 /**
  * Rows of whole tenants, in whatever tables there are. Everything is stored under a number that is given,
  * never under one that was read. Statements are made as they are needed: hardly any server ever does.
@@ -87,19 +93,37 @@ export function createTenantRows(db: Database) {
 		/** Removes so many rows of the tenant at most, itself last. Returns whether it is gone. */
 		removeSome(tenant: TenantNo, limit: number): boolean {
 			// What refers to others goes first.
-			for (const { name, key } of [...tables()].reverse()) {
-				const list = key.join(', ');
-				const slice =
-					key.length === 0
-						? ''
-						: ` AND (${list}) IN (SELECT ${list} FROM ${name} WHERE tenant = ?1 LIMIT ?2)`;
-				const statement = db.query(`DELETE FROM ${name} WHERE tenant = ?1${slice}`);
-				const { changes } = key.length === 0 ? statement.run(tenant) : statement.run(tenant, limit);
-				if (changes > 0 && name !== TENANTS) return false;
+			for (const table of [...tables()].reverse()) {
+				if (erase(table, tenant, limit) > 0 && table.name !== TENANTS) return false;
 			}
 			return true;
 		},
+		/**
+		 * Removes so many rows of the tenant at most, all from one table; not the tenant itself and the head of
+		 * its log. Undefined when there is no other row of it.
+		 */
+		eraseSome(tenant: TenantNo, limit: number): Erased | undefined {
+			for (const table of [...tables()].reverse()) {
+				if (table.name === TENANTS || table.name === HEADS) continue;
+				const rows = erase(table, tenant, limit);
+				if (rows > 0) return { table: table.name, rows };
+			}
+			return undefined;
+		},
+
+		/** Removes the tenant itself, of which nothing else is left. */
+		eraseItself: (tenant: TenantNo): Erased[] =>
+			[HEADS, TENANTS].map((table) => ({ table, rows: erase(tableOf(table), tenant, 1) })),
 	};
+
+	function erase({ name, key }: TenantTable, tenant: TenantNo, limit: number): number {
+		const list = key.join(', ');
+		if (key.length === 0)
+			return db.query(`DELETE FROM ${name} WHERE tenant = ?`).run(tenant).changes;
+		const slice = `(${list}) IN (SELECT ${list} FROM ${name} WHERE tenant = ?1 LIMIT ?2)`;
+		const statement = db.query(`DELETE FROM ${name} WHERE tenant = ?1 AND ${slice}`);
+		return statement.run(tenant, limit).changes;
+	}
 
 	function isReference(column: string | undefined): boolean {
 		return tableOf(TENANTS).references.some((reference) => reference.column === column);

@@ -10,7 +10,7 @@ import type { OperatorCaller, TenantCaller } from '../core/caller.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Generations } from '../core/generations.ts';
-import { USER_ID, type UserId } from '../core/ids.ts';
+import { type TenantId, USER_ID, type UserId } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
 import { expandGrants, USER_PERMISSIONS } from '../core/permissions.ts';
 import type { RateLimiter } from '../core/rate-limiter.ts';
@@ -225,6 +225,14 @@ export function createAuthentication(deps: AuthenticationDeps) {
 			if (isToken) throw refuseToken(address);
 			log.warn({ error: 'tenant not found' }, 'Invalid API key');
 			throw refuse('Invalid API key', address);
+		},
+
+		/** Takes the credentials of a tenant out of the cache. */
+		forget(tenant_id: TenantId): void {
+			for (const [prefix, { caller }] of cache.entries()) {
+				if (caller.tenant_id === tenant_id) cache.delete(prefix);
+			}
+			for (const known of used) if (known.caller.tenant_id === tenant_id) used.delete(known);
 		},
 
 		/** The keys that were recognised since this was asked last. */

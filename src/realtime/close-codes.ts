@@ -8,6 +8,7 @@ export const CLOSE = {
 	connection_limit: 4504,
 	user_deactivated: 4507,
 	tenant_suspended: 4509,
+	tenant_deleted: 4510,
 } as const;
 
 export type CloseReason = keyof typeof CLOSE;

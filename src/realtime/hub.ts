@@ -254,6 +254,11 @@ export function createHub(
 					return;
 				case 'tenant.suspended':
 					return closeTenant(effect.tenant_id, 'tenant_suspended');
+				case 'tenant.deleted':
+					return closeTenant(effect.tenant_id, 'tenant_deleted');
+				case 'tenant.purged':
+					heads.delete(effect.tenant_id);
+					return;
 				case 'user.revoked':
 					return closeUser(effect, 'credential_revoked');
 				case 'user.deactivated':

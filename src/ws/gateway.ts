@@ -68,6 +68,7 @@ const DRAIN_SLICE = 500;
 const HALTS = {
 	none: 'credential_revoked',
 	suspended: 'tenant_suspended',
+	deleting: 'tenant_deleted',
 } as const;
 /** The longest that a timer can be set for. */
 const TIMER_MS_MAX = 2 ** 31 - 1;

@@ -19,6 +19,8 @@ export interface Tenant {
 	effective_settings: Record<string, unknown>;
 	features: Record<string, boolean>;
 	metadata: unknown;
+	purge_at: string | null;
+	erased_rows: number | null;
 	version: number;
 	created_at: string;
 	updated_at: string;

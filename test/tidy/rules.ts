@@ -21,12 +21,13 @@ const CONSOLE = /^src\/(cli\/.+|main\.ts)$/;
 
 /** Files with a timer, each with what it waits for. A timer elsewhere needs an entry here. */
 export const TIMERS: Readonly<Record<string, string>> = {
-	'src/app/container.ts': 'rests between the slices of an import',
+	'src/app/container.ts': 'rests between the slices of an import, and of a purge',
 	'src/app/control-socket.ts': 'tells a command that its work goes on',
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
 	'src/db/backup.ts': 'looks how far a copy has grown',
 	'src/db/disk-guard.ts': 'looks at the free space',
+	'src/features/tenants/worker.ts': 'looks which tenants are to be erased',
 	'src/features/events/worker.ts': 'pauses between slices, and between looks',
 	'src/features/keys/worker.ts': 'writes down which keys were used',
 	'src/features/notifications/worker.ts': 'writes how often notifications were sent',

@@ -38,6 +38,9 @@ export const newAct = (
 	nonce: Buffer.from(random.bytes(16)).toString('hex'),
 });
 
+/** Who did it, as the log names them. */
+export type Recorded = Pick<OperatorCaller, 'credential' | 'plan' | 'request_id'>;
+
 /** What every entry's hash begins from. */
 export const GENESIS = new Uint8Array(32);
 
@@ -46,7 +49,7 @@ export const GENESIS = new Uint8Array(32);
  * covers the one before, so that none can be changed, taken out or put in without breaking all that
  * follow.
  */
-export async function record(tx: AuditTx, caller: OperatorCaller, act: Act): Promise<void> {
+export async function record(tx: AuditTx, caller: Recorded, act: Act): Promise<void> {
 	const { target, before, after, nonce } = act;
 	const details = JSON.stringify({ nonce, target, before, after });
 	const last = await tx.audit.findLast();
@@ -64,6 +67,10 @@ export async function record(tx: AuditTx, caller: OperatorCaller, act: Act): Pro
 	const hash = hashOf(last?.hash ?? GENESIS, entry);
 	await tx.audit.insert({ ...entry, hash });
 }
+
+/** Erases what the log says of a tenant, at most so many entries of it. The chain stays whole. Returns how many. */
+export const eraseAbout = (tx: AuditTx, tenant: TenantNo, limit: number) =>
+	tx.audit.eraseSome(tenant, limit);
 
 /** The hash of an entry that follows one of this hash. The tenant's number may be erased, so it is not in it. */
 export function hashOf(

@@ -93,7 +93,16 @@ export function createAuditStore(db: Database) {
 		counted: counted.get()?.seq ?? 0,
 	}));
 
+	const eraseSome = prepare<null, { tenant: TenantNo; limit: number }>(
+		db,
+		`UPDATE audit SET details = NULL, tenant = NULL
+		WHERE entry IN (SELECT entry FROM audit WHERE tenant = $tenant ORDER BY entry LIMIT $limit)`,
+	);
+
 	return {
+		/** Erases what at most so many entries say of a tenant. Returns of how many. */
+		eraseSome: (tenant: TenantNo, limit: number): number =>
+			eraseSome.run({ tenant, limit }).changes,
 		/** The end of the chain; undefined before the first entry. */
 		findLast: (): Pick<EntryRow, 'entry' | 'hash'> | undefined => last.get() ?? undefined,
 		insert: ({ entry, hash, ...row }: NewEntry & Pick<EntryRow, 'entry' | 'hash'>): void =>

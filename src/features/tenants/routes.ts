@@ -1,10 +1,12 @@
 import type { Face } from '../../http/face.ts';
 import {
 	createTenant,
+	deleteTenant,
 	getSettings,
 	getTenant,
 	listTenants,
 	mergeTenant,
+	restoreTenant,
 	resumeTenant,
 	suspendTenant,
 	updateSettings,
@@ -22,6 +24,11 @@ export function routeTenants(face: Face, tenants: Tenants, settings: OwnSettings
 	face.put(one, mergeTenant, tenants.update);
 	face.post(`${one}/suspend`, suspendTenant, tenants.suspend);
 	face.post(`${one}/resume`, resumeTenant, tenants.resume);
+	face.delete(one, deleteTenant, tenants.remove, {
+		statuses: [202, 200],
+		of: ({ status }) => (status === 'purged' ? 200 : 202),
+	});
+	face.post(`${one}/restore`, restoreTenant, tenants.restore);
 	face.get('/settings', getSettings, settings.get);
 	face.patch('/settings', updateSettings, settings.update);
 }

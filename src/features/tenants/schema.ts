@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import {
+	CountField,
 	LimitField,
 	MetadataField,
 	NameField,
@@ -70,7 +71,7 @@ const OriginsField = Type.Array(OriginField, {
 	description: 'Who may open sockets from a browser. Default: ALLOWED_ORIGINS',
 });
 
-const StatusField = oneOf('status', ['active', 'suspended']);
+const StatusField = oneOf('status', ['active', 'suspended', 'deleting', 'purging']);
 
 const Tenant = Type.Object({
 	tenant_id: TenantIdField,
@@ -91,6 +92,8 @@ const Tenant = Type.Object({
 		{ maxProperties: 100, additionalProperties: false, description: 'Of its plan' },
 	),
 	metadata: MetadataField,
+	purge_at: nullable(TimestampField),
+	erased_rows: nullable(CountField),
 	version: VersionField,
 	created_at: TimestampField,
 	updated_at: TimestampField,
@@ -117,6 +120,8 @@ const example = {
 	},
 	features: { typing: true },
 	metadata: { crm: 4711 },
+	purge_at: null,
+	erased_rows: null,
 	version: 1,
 	created_at: '2026-11-21T03:45:00.123Z',
 	updated_at: '2026-11-21T03:45:00.123Z',
@@ -257,7 +262,7 @@ and its sockets are closed with 4509. Its data stays. Once suspended, it stays s
 	isVersioned: true,
 	input: TenantInput,
 	output: Tenant,
-	errors: ['NOT_FOUND'],
+	errors: ['NOT_FOUND', 'CONFLICT'],
 	example: { input: { tenant_id }, output: { ...example, status: 'suspended', version: 2 } },
 });
 
@@ -269,7 +274,59 @@ export const resumeTenant = defineOperation({
 	isVersioned: true,
 	input: TenantInput,
 	output: Tenant,
+	errors: ['NOT_FOUND', 'CONFLICT'],
+	example: { input: { tenant_id }, output: { ...example, version: 3 } },
+});
+
+const Receipt = Type.Object(
+	{
+		tenant_id: TenantIdField,
+		deleted_by: Type.String({ maxLength: 128, description: '`master`, or a management key' }),
+		started_at: TimestampField,
+		finished_at: TimestampField,
+		rows: Type.Record(Type.String({ pattern: '^[a-z_]{1,64}$', maxLength: 64 }), CountField, {
+			maxProperties: 200,
+			additionalProperties: false,
+			description: 'How many rows were erased, by table',
+		}),
+	},
+	{ description: 'What was erased; stands in the audit log, too' },
+);
+
+export const deleteTenant = defineOperation({
+	name: 'tenants.delete',
+	summary: 'Delete a tenant',
+	description: `From the answer on, its credentials are answered 403 and its sockets are closed with 4510. Until
+\`purge_at\` it can be restored; then it is erased, in the background. \`purge=now\` erases it at once: answered 200 with
+a receipt where that is done within 5 seconds, else 202 while \`GET\` shows how far it is, and the receipt is in the audit log.`,
+	actor: 'operator',
+	input: Type.Object(
+		{ tenant_id: TenantIdField, purge: Type.Optional(oneOf('purge', ['now'])) },
+		{ additionalProperties: false },
+	),
+	output: Type.Object({
+		tenant_id: TenantIdField,
+		status: oneOf('status', ['deleting', 'purging', 'purged']),
+		purge_at: nullable(TimestampField),
+		receipt: Type.Optional(Receipt),
+	}),
 	errors: ['NOT_FOUND'],
+	example: {
+		input: { tenant_id },
+		output: { tenant_id, status: 'deleting', purge_at: '2026-12-21T03:45:00.123Z' },
+	},
+});
+
+export const restoreTenant = defineOperation({
+	name: 'tenants.restore',
+	summary: 'Take back the deletion of a tenant',
+	description: `It is what it was, suspended if it was. Its keys and tokens are good again. A repeat changes nothing; what is
+being erased already cannot be restored.`,
+	actor: 'operator',
+	isVersioned: true,
+	input: TenantInput,
+	output: Tenant,
+	errors: ['NOT_FOUND', 'CONFLICT'],
 	example: { input: { tenant_id }, output: { ...example, version: 3 } },
 });
 

@@ -15,15 +15,16 @@ import { inheritedFrom, requirePlan } from '../plans/service.ts';
 import type { createTenant, getTenant, listTenants } from './schema.ts';
 import { createHalting } from './service/halting.ts';
 import { rateOf } from './service/rate.ts';
+import { createRemoving, type RemovingDeps } from './service/removing.ts';
 import {
+	requireKeptRow,
 	requireTenantRow,
 	settingsOf,
 	shownOf,
-	type TenantsRead,
 	toObjectColumn,
 } from './service/rows.ts';
 import { createUpdating, type UpdatingDeps } from './service/updating.ts';
-import type { TenantRow } from './store.ts';
+import type { TenantRow, TenantStatus } from './store.ts';
 
 /** A tenant in the hands of an operator. */
 export interface TenantScope extends Scope {
@@ -41,8 +42,7 @@ export interface TenantProfile extends Scope {
 	halt: TenantHalt | null;
 }
 
-export interface TenantsDeps extends UpdatingDeps {
-	read: TenantsRead;
+export interface TenantsDeps extends UpdatingDeps, RemovingDeps {
 	ids: Ids;
 }
 
@@ -115,6 +115,7 @@ export function createTenants(deps: TenantsDeps) {
 
 		update: createUpdating(deps),
 		...createHalting(deps),
+		...createRemoving(deps),
 
 		/**
 		 * The tenant that an operator names: to write in its scope, and to record what was done.
@@ -122,7 +123,7 @@ export function createTenants(deps: TenantsDeps) {
 		 * @throws `NOT_FOUND` for one that does not exist for the caller.
 		 */
 		scopeOf: async (caller: OperatorCaller, tenant_id: TenantId): Promise<TenantScope> => {
-			const { tenant, plan } = await requireTenantRow(read, caller, tenant_id);
+			const { tenant, plan } = await requireKeptRow(read, caller, tenant_id);
 			return { tenant, tenant_id, plan, ...(caller.once && { once: caller.once }) };
 		},
 
@@ -136,13 +137,21 @@ export function createTenants(deps: TenantsDeps) {
 				rate: rateOf(fromJsonColumn(row.rate_limit), defaultRateLimit),
 				allowed_origins: fromJsonColumn(row.allowed_origins),
 				settings: settingsOf(row, await inheritedFrom(read, row.plan)),
-				halt: row.status === 'active' ? null : row.status,
+				halt: HALTS[row.status],
 			};
 		},
 	};
 }
 
 export type Tenants = ReturnType<typeof createTenants>;
+
+/** What a status means for whoever asks with the tenant's credentials. */
+const HALTS = {
+	active: null,
+	suspended: 'suspended',
+	deleting: 'deleting',
+	purging: 'deleting',
+} as const satisfies Record<TenantStatus, TenantHalt | null>;
 
 /** A tenant to be stored, before its plan is known. */
 const newRow = (
@@ -166,5 +175,6 @@ const newRow = (
 	updated_at: now,
 	suspended_at: null,
 	purge_at: null,
+	purge: null,
 	version: 1,
 });

@@ -1,11 +1,12 @@
 import type { Database } from 'bun:sqlite';
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, lt, lte, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
 import type { PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { type TenantStatus, tenantHeads, tenants } from '../../db/tables.ts';
 import { IMPORTING } from '../../db/tenant-export.ts';
 
 export type TenantRow = typeof tenants.$inferSelect;
+export type { TenantStatus } from '../../db/tables.ts';
 
 /** Which tenants a page is of. */
 export interface TenantsFilter {
@@ -46,6 +47,7 @@ function prepareWrites(orm: Orm) {
 			webhook_url: p('webhook_url'),
 			suspended_at: p('suspended_at'),
 			purge_at: p('purge_at'),
+			purge: p('purge'),
 			smtp: p('smtp'),
 			smtp_secret: p('smtp_secret'),
 			quotas: p('quotas'),
@@ -72,6 +74,7 @@ function prepareWrites(orm: Orm) {
 			webhook_url: sql`${p('webhook_url')}`,
 			suspended_at: sql`${p('suspended_at')}`,
 			purge_at: sql`${p('purge_at')}`,
+			purge: sql`${p('purge')}`,
 			smtp: sql`${p('smtp')}`,
 			smtp_secret: sql`${p('smtp_secret')}`,
 			quotas: sql`${p('quotas')}`,
@@ -106,6 +109,13 @@ function prepareReads(orm: Orm) {
 		.where(and(isWhole, eq(tenants.tenant, p('tenant'))))
 		.limit(1)
 		.prepare();
+	const due = orm
+		.select({ tenant: tenants.tenant, tenant_id: tenants.tenant_id })
+		.from(tenants)
+		.where(and(isWhole, lte(tenants.purge_at, p('now'))))
+		.orderBy(tenants.purge_at)
+		.limit(p('limit'))
+		.prepare();
 	const fits = and(
 		isWhole,
 		lt(tenants.tenant, p('before')),
@@ -129,6 +139,9 @@ function prepareReads(orm: Orm) {
 		.prepare();
 
 	return {
+		/** Some of those that may be erased by now. */
+		listDue: (now: number, limit: number): Pick<TenantRow, 'tenant' | 'tenant_id'>[] =>
+			due.all({ now, limit }),
 		findById: (tenant_id: TenantId): TenantRow | undefined => byId.get({ tenant_id }),
 		find: (tenant: TenantNo): TenantRow | undefined => byNumber.get({ tenant }),
 		/** Those that fit, made before the one with this number, newest first. */

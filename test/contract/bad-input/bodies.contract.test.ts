@@ -198,7 +198,13 @@ describe('a body', () => {
 		for (const declared of operations) {
 			const request = validRequest(declared, scene);
 			if (request.body !== undefined || declared.method !== 'DELETE') continue;
-			const missing = { ...request.params, room_id: 'room_x', key_id: 'key_x', plan_id: 'plan_x' };
+			const others = {
+				room_id: 'room_x',
+				key_id: 'key_x',
+				plan_id: 'plan_x',
+				tenant_id: 'tenant_x',
+			};
+			const missing = { ...request.params, ...others };
 			for (const raw of [CANARY, '{', `{"surprise":"${CANARY}"}`, CANARY.repeat(10_000)]) {
 				const statuses = [400, 404, 413, 415];
 				found.push(

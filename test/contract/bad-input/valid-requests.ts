@@ -104,7 +104,10 @@ export const pathWithQuery = (request: ValidRequest, field: string): string => {
 };
 
 /** Operations that may leave a tenant of no use to the others. */
-const ABOUT_SPARE = 'tenants.update tenants.merge tenants.suspend tenants.resume'.split(' ');
+const ABOUT_SPARE =
+	'tenants.update tenants.merge tenants.suspend tenants.resume tenants.delete tenants.restore'.split(
+		' ',
+	);
 
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =

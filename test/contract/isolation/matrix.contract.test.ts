@@ -149,10 +149,14 @@ async function ask(declared: Declared, row: Row, caller: CallerName): Promise<An
 }
 
 /** What would leave the tenant unusable to the callers that come after, and what undoes it. */
-const UNDONE_BY: Readonly<Record<string, string>> = { 'tenants.suspend': 'resume' };
+const UNDONE_BY: Readonly<Record<string, string>> = {
+	'tenants.suspend': 'resume',
+	'tenants.delete': 'restore',
+};
 
 async function undo(operation: string, path: string): Promise<void> {
-	const back = path.replace(/[^/]+$/, UNDONE_BY[operation] ?? '');
+	const tenant = path.split('/').slice(0, 4).join('/');
+	const back = `${tenant}/${UNDONE_BY[operation]}`;
 	expect((await operator(used.server).post(back)).status).toBe(200);
 }
 

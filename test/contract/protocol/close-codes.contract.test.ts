@@ -147,6 +147,19 @@ const ENDS: Readonly<Record<number, End>> = {
 			return end;
 		},
 	},
+	4510: {
+		need: 'operator',
+		async happen({ tenant, who }) {
+			const socket = await tenant.socket(who.bob);
+			const path = `/admin/tenants/${tenant.tenant_id}`;
+			bodyOf(await operator(tenant.server).delete(path), 202);
+			const end = await closing(socket);
+			await expect(tenant.socket(who.bob)).rejects.toThrow('closed before');
+			bodyOf(await operator(tenant.server).post(`${path}/restore`), 200);
+			await (await tenant.socket(who.bob)).close();
+			return end;
+		},
+	},
 };
 
 test('every close code of the table is brought about here, and there is no other', () => {

@@ -62,6 +62,7 @@ export async function openApp(env: Record<string, string> = {}) {
 	const clock = createFakeClock();
 	migrateDatabase(path, join(folder, 'backups'), clock.now());
 	const log: string[] = [];
+	let isDraining = false;
 	const container = createContainer({
 		settings,
 		masterKey: 'x'.repeat(32),
@@ -69,7 +70,7 @@ export async function openApp(env: Record<string, string> = {}) {
 		clock,
 		random: systemRandom,
 		log: createLog('info', { write: (line) => log.push(line) }),
-		isDraining: () => false,
+		isDraining: () => isDraining,
 		onFatal: (error) => log.push(String(error)),
 	});
 	const { features, authentication, connections, hub } = container;
@@ -156,6 +157,10 @@ export async function openApp(env: Record<string, string> = {}) {
 		clock,
 		log,
 		authentication,
+		/** Whether the server is on its way out. */
+		drain(isOn: boolean): void {
+			isDraining = isOn;
+		},
 		pruner: container.pruner,
 		useRecorder: container.useRecorder,
 		presenceRegistry: container.presenceRegistry,

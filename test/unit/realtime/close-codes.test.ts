@@ -12,5 +12,6 @@ test('close codes are those of the contract, and say by their range whether to r
 		connection_limit: 4504,
 		user_deactivated: 4507,
 		tenant_suspended: 4509,
+		tenant_deleted: 4510,
 	});
 });

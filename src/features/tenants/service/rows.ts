@@ -32,6 +32,15 @@ export async function requireTenantRow(
 	throw new AppError('NOT_FOUND', 'Tenant not found');
 }
 
+/** The same of one that is not being erased. @throws `NOT_FOUND`. */
+export async function requireKeptRow(
+	...asked: Parameters<typeof requireTenantRow>
+): Promise<TenantRow> {
+	const row = await requireTenantRow(...asked);
+	if (row.status !== 'purging') return row;
+	throw new AppError('NOT_FOUND', 'Tenant not found');
+}
+
 /** The settings that a tenant has set itself. */
 export const ownSettings = ({ settings }: Pick<TenantRow, 'settings'>): OwnSettings =>
 	fromJsonColumn(settings) ?? {};
@@ -58,10 +67,18 @@ export async function shownOf(tx: Pick<TenantsTx, 'plans'>, row: Omit<TenantRow,
 		effective_settings: settingsOf(row, inherited),
 		features: inherited.features,
 		metadata: fromJsonColumn(row.metadata),
+		purge_at: row.purge_at === null ? null : toTimestamp(row.purge_at),
+		erased_rows: row.status === 'purging' ? erasedRows(row) : null,
 		version: row.version,
 		created_at: toTimestamp(row.created_at),
 		updated_at: toTimestamp(row.updated_at),
 	};
+}
+
+/** How far the erasing has come. */
+function erasedRows({ purge }: Pick<TenantRow, 'purge'>): number {
+	const rows: Record<string, number> = purge === null ? {} : JSON.parse(purge).rows;
+	return Object.values(rows).reduce((sum, count) => sum + count, 0);
 }
 
 /** An object that was stored, or nothing: what has no members is stored as none. */

@@ -17,7 +17,7 @@ import { requirePlan } from '../../plans/service.ts';
 import type { updateTenant } from '../schema.ts';
 import type { TenantRow } from '../store.ts';
 import { rateOf } from './rate.ts';
-import { ownSettings, requireTenantRow, shownOf, type TenantsTx, toObjectColumn } from './rows.ts';
+import { ownSettings, requireKeptRow, shownOf, type TenantsTx, toObjectColumn } from './rows.ts';
 
 export interface UpdatingDeps {
 	writer: Writer<TenantsTx>;
@@ -94,7 +94,7 @@ export function createUpdating(deps: UpdatingDeps) {
 	): Promise<OutputOf<typeof updateTenant>> {
 		const act = newAct('tenants.update', { clock, random });
 		return writer.commit(controlPlane(caller), async (tx) => {
-			const before = await requireTenantRow(tx, caller, tenant_id);
+			const before = await requireKeptRow(tx, caller, tenant_id);
 			requireVersion(caller, before.version);
 			const plan = await movedTo(tx, caller, before, patch.plan_id);
 			const version = before.version + 1;

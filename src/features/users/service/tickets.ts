@@ -34,6 +34,8 @@ export interface Tickets {
 	issue(caller: UserCaller): string;
 	/** The caller of a ticket, which is used up by it; undefined for one that is none, or no more. */
 	take(ticket: string): UserCaller | undefined;
+	/** Ends all of a tenant. */
+	forget(tenant_id: TenantId): void;
 	readonly size: number;
 }
 
@@ -67,6 +69,10 @@ export function createTickets(options: TicketsOptions): Tickets {
 	}
 
 	return {
+		forget(tenant_id) {
+			for (const prefix of byTenant.get(tenant_id) ?? []) all.delete(prefix);
+			byTenant.delete(tenant_id);
+		},
 		issue(caller) {
 			removeEnded();
 			const { tenant_id } = caller;

@@ -94,5 +94,8 @@ export function createTokens({ writer, read, clock, random }: TokensDeps) {
 			read.users.findToken(prefix),
 		/** The caller of a ticket, which is used up by this. */
 		takeTicket: tickets.take,
+
+		/** Ends the tickets of a purged tenant. */
+		forget: tickets.forget,
 	};
 }
