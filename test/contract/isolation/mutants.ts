@@ -73,48 +73,58 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 		'It says which tokens that have ended go first, and those are refused wherever they lie; the removal around it has the tenant.',
 };
 
-/** What keeps tenants apart outside of SQL, where names are made: each begins with the tenant. */
-const NAMES: readonly { path: string; name: string }[] = [
-	{ path: 'src/realtime/topics.ts', name: 'topicOf' },
+/** What keeps tenants apart and is no comparison that stands in a statement. */
+const OTHERS: readonly { path: string; name: string; pattern: RegExp; replacement: string }[] = [
+	{
+		path: 'src/realtime/topics.ts',
+		name: 'topicOf: a name without its tenant',
+		pattern: /(?<=`)\$\{tenant_id\}\/(?=\$\{)/,
+		replacement: '',
+	},
+	...['tenant', 'plan'].map((filter) => ({
+		path: 'src/features/audit/store.ts',
+		name: `pageSql: without its filter of a ${filter}`,
+		pattern: /a\.\$\{name\} = \$\$\{name\}/,
+		replacement: `\${name === '${filter}' ? '$${filter} IS NOT NULL' : \`a.\${name} = $\${name}\`}`,
+	})),
 ];
-const NAME_OF_TENANT = /(?<=`)\$\{tenant_id\}\/(?=\$\{)/;
 
 /** A comparison of a tenant column, in SQL or in drizzle, and what compares nothing in its place. */
 const PREDICATES: readonly { pattern: RegExp; replacement: string }[] = [
 	{ pattern: /\b(?:\w+\.)?tenant = \$tenant\b/g, replacement: '$tenant IS NOT NULL' },
-	{ pattern: /\b(?:\w+\.)?tenant = \?/g, replacement: '? IS NOT NULL' },
+	{ pattern: /\b(?:\w+\.)?tenant = (\?\d*)/g, replacement: '$1 IS NOT NULL' },
 	{ pattern: /\b\w+\.tenant = \w+\.tenant\b/g, replacement: '1 = 1' },
 	{ pattern: /\beq\(\w+\.tenant(?:_id)?, p\('tenant(?:_id)?'\)\)/g, replacement: 'sql`1 = 1`' },
 	// Management credentials are confined to the tenants of a plan.
 	{ pattern: /\beq\((?:tenants|managementKeys)\.plan, p\('plan'\)\)/g, replacement: 'sql`1 = 1`' },
 ];
 
-/** Every file with statements that answer somebody. */
-const STORES = ['src/features/*/store.ts', 'src/db/event-log.ts', 'src/db/stored-answers.ts'];
+/** Statements of commands, and why they keep to no tenant. */
+const COMMANDS: Readonly<Record<string, string>> = {
+	'src/db/backup.ts': 'It looks at every tenant.',
+	'src/db/restore.ts': 'It gives every tenant an epoch, all of them in turn.',
+	'src/db/tenant-file.ts': 'The file that it reads holds one tenant.',
+};
 
 /** Every mutant of the sources as they are. */
 export function findMutants(): Mutant[] {
-	const paths = STORES.flatMap((glob) => [...new Bun.Glob(glob).scanSync({ cwd: ROOT })]).sort();
+	const files = [...new Bun.Glob('src/**/*.ts').scanSync({ cwd: ROOT })].sort();
+	const paths = files.filter((path) => !Object.hasOwn(COMMANDS, path));
 	const inSql = paths.flatMap((path) => {
 		const text = readFileSync(join(ROOT, path), 'utf8');
 		return PREDICATES.flatMap(({ pattern, replacement }) =>
-			[...text.matchAll(pattern)].map((match) => mutantAt(path, text, match, replacement)),
+			[...text.matchAll(pattern)].map((match) =>
+				mutantAt(path, text, match, match[0].replace(new RegExp(pattern.source), replacement)),
+			),
 		);
 	});
-	const inNames = NAMES.map(({ path, name }) => {
-		const found = NAME_OF_TENANT.exec(readFileSync(join(ROOT, path), 'utf8'));
-		if (found === null) throw new Error(`${path} no longer makes a name of a tenant`);
+	const others = OTHERS.map(({ path, name, pattern, replacement }) => {
+		const found = pattern.exec(readFileSync(join(ROOT, path), 'utf8'));
+		if (found === null) throw new Error(`${path} has no longer what is taken out: ${name}`);
 		const { index: start } = found;
-		const end = start + found[0].length;
-		return {
-			name: `${path} ${name}: a name without its tenant`,
-			path,
-			start,
-			end,
-			replacement: '',
-		};
+		return { name: `${path} ${name}`, path, start, end: start + found[0].length, replacement };
 	});
-	return numbered([...inSql, ...inNames].sort(byPlace));
+	return numbered([...inSql, ...others].sort(byPlace));
 }
 
 const byPlace = (left: Mutant, right: Mutant) =>
@@ -156,21 +166,24 @@ const RUN_DEADLINE_MS = 120_000;
 /** Of one test: a slow machine must not be taken for a mutant that was caught. */
 const TEST_DEADLINE_MS = 60_000;
 
-/** The tests that a mutant has to face, the short ones first. */
+/** The tests that a mutant has to face, those first that catch most in the shortest time. */
 const TESTS = [
 	'resume',
-	'usage',
 	'lookalikes',
-	'notifications',
-	'retention',
 	'noninterference',
-	'frames-matrix',
+	'retention',
+	'notifications',
 	'matrix',
+	'frames-matrix',
+	'usage',
 	'presence',
+	'audit',
 ];
 
 /** Those of the mutant's own feature come first: they most likely catch it. */
-function testsFor(mutant: Mutant | undefined): string[] {
+function testsFor(mutant: Mutant | undefined): readonly string[] {
+	// What exports and imports a tenant serves no caller.
+	if (mutant?.path.startsWith('src/db/tenant-')) return ['../tenant-file', '../tenant-import'];
 	const isOwn = (name: string) => mutant?.path.includes(`/${name}/`) ?? false;
 	return TESTS.toSorted((left, right) => Number(isOwn(right)) - Number(isOwn(left)));
 }
