@@ -178,6 +178,7 @@ const TESTS = [
 	'usage',
 	'presence',
 	'audit',
+	'plans',
 ];
 
 /** Those of the mutant's own feature come first: they most likely catch it. */
