@@ -15,7 +15,7 @@ const HANDFUL = [
 	'src/features/rooms/store.ts page: without m.tenant = $tenant',
 ];
 
-const RUN_TIMEOUT_MS = 120_000;
+const RUN_TIMEOUT_MS = 240_000;
 
 const mutants = findMutants();
 

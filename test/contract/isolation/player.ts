@@ -130,8 +130,12 @@ interface Told {
 	cursor?: string;
 }
 
-/** Whether a short visit is told of is a matter of milliseconds: presence has a test of its own. */
-const steady = ({ frames }: Socket) => frames.filter(({ type }) => type !== 'presence.update');
+/**
+ * What does not depend on milliseconds. Whether a short visit is told of does, and so do the positions
+ * that are repeated to who resumes; both have tests of their own.
+ */
+const steady = ({ frames }: Socket) =>
+	frames.filter(({ type }) => type !== 'presence.update' && type !== 'positions');
 
 function nextStep(random: Random, rooms: number): Step {
 	const user = random.pick(USERS);

@@ -3,10 +3,21 @@
  * room numbers, seqs and cursors. Each side has more of something than the other, so that a statement
  * that forgets its tenant takes too much, or what is not there, on one of them.
  */
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bodyOf } from '../../helpers/http.ts';
+import { randomSecret, startServer } from '../../helpers/server.ts';
 import { openSocket } from '../../helpers/socket.ts';
-import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createGroup,
+	createTenant,
+	sendMessage,
+	type TestTenant,
+	tenantOf,
+} from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import type { Frame } from '../../helpers/wire.ts';
 
@@ -72,7 +83,7 @@ async function positionsFor(tenant: TestTenant, user: string, cursor: string) {
 	const socket = await openSocket(tenant.server, { key: tenant.api_key, user, query });
 	await socket.next('replay.done');
 	await socket.close();
-	return socket.all<{ room_id: string; positions: object[] }>('positions');
+	return socket.all<{ room_id: string; positions: { user_id: string }[] }>('positions');
 }
 
 test('positions are those of the own tenant, where the other has them in the same rooms and of the same users', async () => {
@@ -108,6 +119,37 @@ test('positions are those of the own tenant, where the other has them in the sam
 		] as never);
 	}
 }, 20_000);
+
+test('how far back positions are told again depends on the times of the own tenant’s events', async () => {
+	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-resume-'));
+	const env = { MASTER_API_KEY: randomSecret() };
+	const first = await startServer({ dataDir, env });
+	const [slow, quick] = [await createTenant(first), await createTenant(first)];
+	const cursors = new Map<TestTenant, string>();
+	for (const tenant of [slow, quick]) {
+		const { room_id } = await createGroup(tenant, 'alice', ['bob', 'carol']);
+		await sendMessage(tenant, 'alice', room_id);
+		bodyOf(await tenant.as('carol').post('/acks', { room_id, seq: 1 }), 200);
+		for (let n = 0; n < 5; n++) await sendMessage(tenant, 'alice', room_id);
+		cursors.set(tenant, (await sendMessage(tenant, 'alice', room_id)).cursor);
+	}
+	expect(await first.stop()).toBe(0);
+	// As if there had been an hour between any two in one tenant, and no time at all in the other.
+	const disk = new Database(join(dataDir, 'chatapi.db'));
+	disk.run('UPDATE events SET created_at = created_at - (100 - cursor) * 3600000 WHERE tenant = 1');
+	disk.run('UPDATE events SET created_at = (SELECT max(created_at) FROM events) WHERE tenant = 2');
+	disk.close();
+
+	const second = await startServer({ dataDir, env });
+	const toldIn = async (tenant: TestTenant) => {
+		const told = await positionsFor(tenantOf(second, tenant), 'bob', cursors.get(tenant) ?? '');
+		return told.flatMap(({ positions }) => positions.map(({ user_id }) => user_id));
+	};
+	expect(await toldIn(slow)).toEqual(['alice']);
+	expect(await toldIn(quick)).toEqual(['alice', 'bob', 'carol']);
+	expect(await second.stop()).toBe(0);
+	rmSync(dataDir, { recursive: true });
+}, 40_000);
 
 test('a room’s end ends the stays in it, and none in the other tenant’s room of the same number', async () => {
 	const [one, other] = [await createTenant(used.server), await createTenant(used.server)];
