@@ -62,6 +62,8 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 	'src/features/events/store.ts someEnded: without tenant = $tenant (2)': LEFT_BEHIND,
 	'src/features/members/store.ts fellows: without tenant = $tenant (2)':
 		'It lists nobody for who is no member, and is asked for rooms that `smallRooms` has just found the user in; who is listed is of the tenant by the predicate around it.',
+	"src/features/plans/store.ts allTenants: without eq(tenants.plan, p('plan'))":
+		'It names tenants whose settings are to be looked at again; those of others are found as they were.',
 	'src/features/notifications/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
 	'src/db/stored-answers.ts find: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ?': HASHED,
@@ -95,7 +97,8 @@ const PREDICATES: readonly { pattern: RegExp; replacement: string }[] = [
 	{ pattern: /\b(?:\w+\.)?tenant = (\?\d*)/g, replacement: '$1 IS NOT NULL' },
 	{ pattern: /\b\w+\.tenant = \w+\.tenant\b/g, replacement: '1 = 1' },
 	{ pattern: /\beq\(\w+\.tenant(?:_id)?, p\('tenant(?:_id)?'\)\)/g, replacement: 'sql`1 = 1`' },
-	// Management credentials are confined to the tenants of a plan.
+	// Management credentials and quotas are confined to the tenants of a plan.
+	{ pattern: /\bt\.plan = (\?)/g, replacement: '$1 IS NOT NULL' },
 	{ pattern: /\beq\((?:tenants|managementKeys)\.plan, p\('plan'\)\)/g, replacement: 'sql`1 = 1`' },
 ];
 
@@ -181,11 +184,19 @@ const TESTS = [
 	'plans',
 ];
 
+/** What most likely catches the mutants of a file that is no feature's. */
+const LIKELY: Readonly<Record<string, readonly string[]>> = {
+	'src/db/event-log.ts': ['plans', 'usage'],
+	'src/db/quota-rows.ts': ['plans'],
+};
+
 /** Those of the mutant's own feature come first: they most likely catch it. */
 function testsFor(mutant: Mutant | undefined): readonly string[] {
 	// What exports and imports a tenant serves no caller.
 	if (mutant?.path.startsWith('src/db/tenant-')) return ['../tenant-file', '../tenant-import'];
-	const isOwn = (name: string) => mutant?.path.includes(`/${name}/`) ?? false;
+	const path = mutant?.path ?? '';
+	const isOwn = (name: string) =>
+		path.includes(`/${name}/`) || (LIKELY[path]?.includes(name) ?? false);
 	return TESTS.toSorted((left, right) => Number(isOwn(right)) - Number(isOwn(left)));
 }
 

@@ -1,14 +1,23 @@
 /** What is done to one plan, its credentials and its tenants is nothing to the plan beside it. */
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
-import { bodyOf, type HttpClient, httpClient } from '../../helpers/http.ts';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bodyOf, errorOf, type HttpClient, httpClient } from '../../helpers/http.ts';
+import { randomSecret, startServer } from '../../helpers/server.ts';
 import {
+	createGroup,
 	createManagementKey,
 	createPlan,
 	createTenant,
 	operator,
+	sendMessage,
 	type TestTenant,
+	tenantOf,
 } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
+import { eventually } from '../../helpers/wait.ts';
 
 const used = useServer();
 
@@ -64,3 +73,52 @@ test('a plan has the credentials and tenants that were given to it, and ends alo
 		expect(await tenantIds(side.client)).toEqual([tenants.get(side) ?? '']);
 	}
 });
+
+const DAY_MS = 86_400_000;
+
+test('a quota counts the messages of its own tenant, of its own plan’s tenants, and no others', async () => {
+	await eventually(() => Date.now() % DAY_MS < DAY_MS - 60_000, 70_000, 'midnight to pass');
+	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-quotas-'));
+	const env = { MASTER_API_KEY: randomSecret(), DEFAULT_RATE_LIMIT: '0' };
+	const first = await startServer({ dataDir, env });
+	const free = await createPlan(first);
+	const pool = await createPlan(first, { quotas: { messages_per_month: 5 } });
+	const quotas = { messages_per_month: 3 };
+	const [busy, limited, idle] = [
+		await createTenant(first, { plan_id: free.plan_id }),
+		await createTenant(first, { plan_id: pool.plan_id, quotas }),
+		await createTenant(first, { plan_id: pool.plan_id }),
+	];
+	const rooms = new Map<TestTenant, string>();
+	for (const tenant of [busy, limited, idle]) {
+		const { room_id } = await createGroup(tenant, 'ann');
+		await sendMessage(tenant, 'ann', room_id);
+		rooms.set(tenant, room_id);
+	}
+	expect(await first.stop()).toBe(0);
+	// The last messages of two are of another month; of the busy one there are many, in its days too.
+	const today = Math.floor(Date.now() / DAY_MS);
+	const disk = new Database(join(dataDir, 'chatapi.db'));
+	disk.run(`UPDATE tenant_heads SET message_day = ${today - 40} WHERE tenant > 1`);
+	disk.run('UPDATE tenant_heads SET day_messages = 40, month_messages = 540 WHERE tenant = 1');
+	disk.run(`INSERT INTO usage_days (tenant, day, messages_sent) VALUES (1, ${today}, 40)
+		ON CONFLICT (tenant, day) DO UPDATE SET messages_sent = excluded.messages_sent`);
+	disk.close();
+
+	const second = await startServer({ dataDir, env });
+	const send = async (tenant: TestTenant) => {
+		const path = `/rooms/${rooms.get(tenant)}/messages`;
+		const answer = await tenantOf(second, tenant).as('ann').post(path, { content: 'x' });
+		return answer.status === 201 ? 'sent' : errorOf(answer).code;
+	};
+	const sent: string[] = [];
+	for (const tenant of [limited, limited, limited, limited, idle, idle, idle, busy]) {
+		sent.push(await send(tenant));
+	}
+	expect(sent).toEqual([
+		...['sent', 'sent', 'sent', 'QUOTA_EXCEEDED'],
+		...['sent', 'sent', 'QUOTA_EXCEEDED', 'sent'],
+	]);
+	expect(await second.stop()).toBe(0);
+	rmSync(dataDir, { recursive: true });
+}, 120_000);
