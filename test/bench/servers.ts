@@ -140,11 +140,12 @@ function serverOf(
 	name: string,
 	launched: Launched,
 	{
-		api_key,
 		pathOf,
 		createTenant,
+		...keys
 	}: {
 		api_key: string;
+		master_key?: string;
 		pathOf: (roomId: string) => string;
 		createTenant: (requestsPerSecond?: number) => Promise<string>;
 	},
@@ -153,15 +154,15 @@ function serverOf(
 	return {
 		name,
 		start_ms: launched.start_ms,
-		endpoint: { port: Number(new URL(base).port), server_pid: launched.pid, api_key },
+		endpoint: { port: Number(new URL(base).port), server_pid: launched.pid, ...keys },
 		createTenant,
-		async createRoom(members, apiKey = api_key) {
+		async createRoom(members, apiKey = keys.api_key) {
 			const body = { type: 'group', members };
 			const room = await post(`${base}/rooms`, { 'x-api-key': apiKey }, body);
 			return (room as { room_id: string }).room_id;
 		},
 		async seqsAfter(after, { room_id, member }) {
-			const headers = { 'x-api-key': api_key, 'x-user-id': member };
+			const headers = { 'x-api-key': keys.api_key, 'x-user-id': member };
 			const query = `limit=${HISTORY_PAGE_MAX}&after_seq=${after}`;
 			const page = await request(`${base}/rooms/${room_id}/messages?${query}`, { headers }, 200);
 			return (page as { messages: { seq: number }[] }).messages.map(({ seq }) => seq);
@@ -218,6 +219,7 @@ export function binary(executable: string, workDir: string): Target {
 			apiKey ??= await createTenant(launched.url, masterKey);
 			return serverOf(name, launched, {
 				api_key: apiKey,
+				master_key: masterKey,
 				pathOf: () => '/ws',
 				createTenant: (requestsPerSecond) =>
 					createTenant(launched.url, masterKey, requestsPerSecond),

@@ -1,5 +1,12 @@
 import type { Connection } from './connection.ts';
-import { type Ask, CONTENT, CONTENT_DIGITS, credentialLines, type Seat } from './load.ts';
+import {
+	type Ask,
+	CONTENT,
+	CONTENT_DIGITS,
+	credentialLines,
+	operatorLines,
+	type Seat,
+} from './load.ts';
 import { HISTORY_PAGE, type Requests } from './requests.ts';
 import { Finder, numberAt, ResponseReader } from './wire.ts';
 
@@ -10,6 +17,7 @@ const FULL_CHECK_EVERY = 50;
 /** As many as the smallest room has: the answers are alike, whatever the size of what they are cut from. */
 const MEMBERS_PAGE = 2;
 const ROOMS_PAGE = 1;
+const TENANTS_PAGE = 10;
 
 /** One client: a keep-alive connection with one request at a time, or a send over a seat's socket. */
 export class Asker {
@@ -101,6 +109,8 @@ export class Asker {
 				return get(`${room}/messages?limit=${HISTORY_PAGE}&after_seq=${this.#after}`);
 			case 'rooms':
 				return get(`/rooms?limit=${ROOMS_PAGE}`);
+			case 'tenants':
+				return `GET /admin/tenants?limit=${TENANTS_PAGE} HTTP/1.1\r\n${operatorLines(endpoint)}\r\n`;
 			case 'members':
 				return get(`${room}/members?limit=${MEMBERS_PAGE}`);
 			default: {
@@ -158,9 +168,13 @@ export class Asker {
 		}
 		if (this.#asked % FULL_CHECK_EVERY !== 1) return;
 		const page = JSON.parse(bytes.toString('utf8', start, end));
-		const { length } =
-			ask === 'history' ? page.messages : ask === 'rooms' ? page.rooms : page.members;
-		const expected = { history: HISTORY_PAGE, rooms: ROOMS_PAGE, members: MEMBERS_PAGE };
+		const { length } = page[ask === 'history' ? 'messages' : ask];
+		const expected = {
+			history: HISTORY_PAGE,
+			rooms: ROOMS_PAGE,
+			members: MEMBERS_PAGE,
+			tenants: TENANTS_PAGE,
+		};
 		if (length !== expected[ask as keyof typeof expected]) {
 			this.#load.problems.add(`a page of ${length} items`);
 		}

@@ -21,6 +21,8 @@ export interface Endpoint {
 	readonly port: number;
 	readonly server_pid: number;
 	readonly api_key: string;
+	/** Of a server that has tenants to manage. */
+	readonly master_key?: string;
 }
 
 export type Job = { readonly endpoint: Endpoint } & (
@@ -92,7 +94,7 @@ export type Job = { readonly endpoint: Endpoint } & (
  * What is asked of a seat. `send_once` is a send with a client_msg_id; `mixed` are two sends for
  * each page of what was sent last, every other send over a socket.
  */
-export type Ask = 'send' | 'send_once' | 'history' | 'rooms' | 'members' | 'mixed';
+export type Ask = 'send' | 'send_once' | 'history' | 'rooms' | 'members' | 'tenants' | 'mixed';
 
 /** A user in a room, and the key of its tenant. */
 export interface Seat {
@@ -113,6 +115,9 @@ export interface SocketSeat {
 /** The head lines that say who is asking; the same bytes for both servers. */
 export const credentialLines = (endpoint: Endpoint, userId: string): string =>
 	`Host: 127.0.0.1:${endpoint.port}\r\nX-API-Key: ${endpoint.api_key}\r\nX-User-Id: ${userId}\r\n`;
+
+export const operatorLines = ({ port, master_key }: Endpoint): string =>
+	`Host: 127.0.0.1:${port}\r\nX-Master-Key: ${master_key}\r\n`;
 
 /** Message content is 100 bytes: a number that makes it unique, and filling. */
 export const CONTENT_DIGITS = 14;

@@ -74,6 +74,9 @@ export const CURVES: readonly Curve[] = [
 			ask('send', 'send, among all tenants'),
 			ask('history', 'history, among 10 tenants', FEW_TENANTS),
 			ask('history', 'history, among all tenants'),
+			ask('rooms', 'authenticate, and GET /rooms of one, among 10 tenants', FEW_TENANTS),
+			ask('rooms', 'authenticate, and GET /rooms of one, among all tenants'),
+			ask('tenants', 'GET /admin/tenants, a page of ten'),
 		],
 		stockOf: (tenants) => ({
 			tenants,
