@@ -17,6 +17,10 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 	errors: readonly ErrorCode[];
 	/** It may come with an `Idempotency-Key`. */
 	isRepeatable?: true;
+	/** The largest body it takes, in bytes. Default: MAX_BODY_BYTES. */
+	bodyBytesMax?: number;
+	/** Fields that stand in the query even where there is a body. */
+	inQuery?: readonly string[];
 	/** Its output has a `version`, which is its `ETag`; as a change it heeds `If-Match`. */
 	isVersioned?: true;
 	/** Shown on the docs page, and checked against the schemas by a test. */

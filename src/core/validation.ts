@@ -21,7 +21,8 @@ const utf8Bytes = (text: string) => Buffer.byteLength(text, 'utf8');
 
 /**
  * Makes the only check an operation's input gets, whichever face it came through: the compiled
- * schema, then the bounds that are settings. Fills in defaults.
+ * schema, then the bounds that are settings: of its fields, and of the members of what it lists. Fills
+ * in defaults.
  *
  * @throws (the parser) `VALIDATION_ERROR` naming the field, `PAYLOAD_TOO_LARGE` stating the limit.
  */
@@ -35,6 +36,17 @@ export function createInputParser<Op extends Operation>(
 	const properties = Object.entries(schema.properties);
 	const defaults = properties.filter(([, property]) => 'default' in property);
 	const bounded = properties.filter(([, property]) => boundOf(property) !== undefined);
+	const lists = properties.flatMap(([name, property]) => {
+		const members = Object.entries<TSchema>(property.items?.properties ?? {});
+		const measured = members.filter(([, member]) => boundOf(member) !== undefined);
+		return measured.length === 0 ? [] : [{ name, measured }];
+	});
+
+	function requireSize(value: unknown, property: TSchema, field: string): void {
+		if (value === undefined || value === null) return;
+		if (boundOf(property) === 'content') requireContentSize(value as string, field, bounds);
+		else requireMetadataSize(value, field, bounds);
+	}
 
 	return function parse(input) {
 		for (const [name, property] of defaults) {
@@ -43,10 +55,14 @@ export function createInputParser<Op extends Operation>(
 		}
 		if (!check.Check(input)) throw describe(check.Errors(input).First());
 		for (const [name, property] of bounded) {
-			const value = input[name];
-			if (value === undefined || value === null) continue;
-			if (boundOf(property) === 'content') requireContentSize(value as string, name, bounds);
-			else requireMetadataSize(value, name, bounds);
+			requireSize(input[name], property, name);
+		}
+		for (const { name, measured } of lists) {
+			for (const [index, item] of ((input[name] ?? []) as Record<string, unknown>[]).entries()) {
+				for (const [member, property] of measured) {
+					requireSize(item[member], property, `/${name}/${index}/${member}`);
+				}
+			}
 		}
 		return input as InputOf<Op>;
 	};

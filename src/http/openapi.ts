@@ -96,7 +96,7 @@ type HeaderName = (typeof RATE_LIMIT_HEADERS)[number] | 'X-Request-Id' | 'Retry-
  * The Operation Object of an operation at this route, for the route's `detail`.
  *
  * Fields of the input that the path names are path parameters. The others are query parameters of
- * GET and DELETE, and the JSON body of everything else.
+ * GET and DELETE, and the JSON body of everything else, but for `inQuery`.
  */
 export function describeRoute(operation: Operation, route: RouteDescription): DocumentDecoration {
 	const { properties } = operation.input;
@@ -106,6 +106,8 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 	}
 	const otherFields = Object.keys(properties).filter((name) => !pathFields.includes(name));
 	const hasBody = !['GET', 'DELETE'].includes(route.method) && otherFields.length > 0;
+	const inQuery = hasBody ? (operation.inQuery ?? []) : otherFields;
+	const inBody = otherFields.filter((name) => !inQuery.includes(name));
 	const { permission } = operation;
 	return {
 		operationId: operation.name,
@@ -116,10 +118,10 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 		...(permission === undefined ? {} : { 'x-permission': permission }),
 		parameters: [
 			...parametersOf(operation, 'path', pathFields),
-			...(hasBody ? [] : parametersOf(operation, 'query', otherFields)),
+			...parametersOf(operation, 'query', inQuery),
 			...headersIn(operation, route),
 		],
-		...(hasBody ? { requestBody: requestBodyOf(operation, otherFields) } : {}),
+		...(hasBody ? { requestBody: requestBodyOf(operation, inBody) } : {}),
 		responses: responsesOf(operation, route, {
 			hasBody,
 			isRepeatable: isRepeatableAt(route.method, operation),

@@ -129,7 +129,7 @@ function unboundedObject(
 
 const isCount = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
 
-/** Bounds below the top level, where the input parser does not look. */
+/** Bounds where the input parser does not look: below the top level, but for the members of a list's items. */
 function hiddenBounds(input: TSchema): string[] {
 	const found: string[] = [];
 	function visit(schema: unknown, place: string, isTop: boolean): void {
@@ -142,8 +142,12 @@ function hiddenBounds(input: TSchema): string[] {
 		}
 		visit(schema.items, `${place}/items`, false);
 	}
-	for (const [name, member] of Object.entries(input.properties ?? {})) {
-		visit(member, `input/${name}`, true);
+	for (const [name, member] of Object.entries<TSchema>(input.properties ?? {})) {
+		const items = member.type === 'array' && isObject(member.items) ? member.items : undefined;
+		if (items?.type !== 'object') visit(member, `input/${name}`, true);
+		for (const [inner, each] of Object.entries((items?.properties ?? {}) as TSchema)) {
+			visit(each, `input/${name}/items/${inner}`, true);
+		}
 	}
 	return found;
 }

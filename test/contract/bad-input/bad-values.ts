@@ -22,6 +22,7 @@ interface FieldSchema extends Schema {
 	maxItems?: number;
 	items?: Schema;
 	properties?: Record<string, Schema>;
+	required?: string[];
 	pattern?: string;
 	enum?: unknown[];
 }
@@ -125,9 +126,9 @@ function badNumbers({ minimum, maximum }: FieldSchema): BadValue[] {
 
 function badLists({ minItems = 0, maxItems, items }: FieldSchema): BadValue[] {
 	const itemValues = items === undefined ? [] : badValuesFor(items);
-	const inItems = itemValues.map(({ what, json, statuses }) =>
-		bad(`in a list: ${what}`, `[${json}]`, [...statuses]),
-	);
+	const inItems = itemValues.map(({ what, json, ...rest }) => ({
+		...{ ...rest, what: `in a list: ${what}`, json: `[${json}]` },
+	}));
 	const many = (count: number) => text(Array.from({ length: count }, (_, index) => `u${index}`));
 	return [
 		...inItems,
@@ -138,11 +139,13 @@ function badLists({ minItems = 0, maxItems, items }: FieldSchema): BadValue[] {
 	];
 }
 
-function badObjects({ properties = {} }: FieldSchema): BadValue[] {
+function badObjects({ properties = {}, required = [] }: FieldSchema): BadValue[] {
 	const inside = Object.entries(properties).flatMap(([name, schema]) =>
-		badValuesFor(schema).map(({ what, json, statuses }) =>
-			bad(`in ${name}: ${what}`, `{${text(name)}:${json}}`, [...statuses]),
-		),
+		badValuesFor(schema).map(({ what, json, statuses, ...rest }) => ({
+			...{ ...rest, what: `in ${name}: ${what}`, json: `{${text(name)}:${json}}` },
+			// It lacks what else the object must have, which is seen first.
+			statuses: required.some((other) => other !== name) ? INVALID : statuses,
+		})),
 	);
 	return [
 		...inside,

@@ -32,9 +32,13 @@ const create = defineOperation({
 			metadata: Type.Optional(nullable(MetadataField)),
 			limit: Type.Optional(LimitField),
 			members: Type.Optional(
-				Type.Array(Type.Object({ id: NameField }, { additionalProperties: false }), {
-					maxItems: 2,
-				}),
+				Type.Array(
+					Type.Object(
+						{ id: NameField, metadata: Type.Optional(nullable(MetadataField)) },
+						{ additionalProperties: false },
+					),
+					{ maxItems: 2 },
+				),
 			),
 		},
 		{ additionalProperties: false },
@@ -54,6 +58,21 @@ describe('the input parser', () => {
 
 	test('keeps a given value where there is a default', () => {
 		expect(parse({ name: 'general', limit: 7 }).limit).toBe(7);
+	});
+
+	test('measures metadata within a list too, and names its place', () => {
+		const members = [
+			{ id: 'a', metadata: null },
+			{ id: 'b', metadata: 'x'.repeat(63) },
+		];
+
+		const error = appErrorOf(() => parse({ name: 'general', members }));
+
+		expect([error.errorCode, error.details.field]).toEqual([
+			'PAYLOAD_TOO_LARGE',
+			'/members/1/metadata',
+		]);
+		expect(parse({ name: 'general', members: members.slice(0, 1) }).members).toHaveLength(1);
 	});
 
 	// Input, the field it names, and the sentence.
