@@ -11,6 +11,7 @@ import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
 import { createAudit } from '../features/audit/service/listing.ts';
 import { createRecordRead, type RecordRead } from '../features/audit/service/reading.ts';
+import { createConfiguration } from '../features/configuration/service.ts';
 import { createConnectionOperations } from '../features/connections/service.ts';
 import { createEvents } from '../features/events/service.ts';
 import { createPruner } from '../features/events/worker.ts';
@@ -274,6 +275,12 @@ function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }:
 	const { settings, clock, version, writer, disk, isDraining } = parts;
 	return {
 		imports: createImports({ ...parts, pause: (ms) => Bun.sleep(ms) }),
+		configuration: createConfiguration({
+			...parts,
+			pause: (ms) => Bun.sleep(ms),
+			operationsOver: (stores, commit) =>
+				createControlPlane({ ...parts, read: stores, writer: { ...parts.writer, commit } }),
+		}),
 		connections: createConnectionOperations({
 			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
 			isSubscribed,

@@ -19,6 +19,7 @@ import { createStoredAnswers } from '../db/stored-answers.ts';
 import { createTenantRows } from '../db/tenant-rows.ts';
 import { createWriter } from '../db/writer.ts';
 import { createAuditStore } from '../features/audit/store.ts';
+import { createConfigurationStore } from '../features/configuration/store.ts';
 import { createEventsStore } from '../features/events/store.ts';
 import { createKeysStore } from '../features/keys/store.ts';
 import { createMembersStore } from '../features/members/store.ts';
@@ -44,6 +45,7 @@ export const databasePath = (dataDir: string) => join(dataDir, 'chatapi.db');
 const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	tenants: createTenantsStore(db),
 	plans: createPlansStore(db),
+	configuration: createConfigurationStore(db),
 	audit: createAuditStore(db),
 	keys: createKeysStore(db),
 	members: createMembersStore(db),

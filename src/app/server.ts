@@ -3,6 +3,7 @@ import { type AnyElysia, Elysia } from 'elysia';
 import { localUrl, parseListenAddress } from '../core/address.ts';
 import { createReadTurns } from '../db/read-turns.ts';
 import { routeAudit } from '../features/audit/routes.ts';
+import { routeConfiguration } from '../features/configuration/routes.ts';
 import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
@@ -89,6 +90,7 @@ export function startServer(container: Container): RunningServer {
 	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
 	routeAudit(face, features.audit);
+	routeConfiguration(face, features.configuration);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
 	routeMessages(face, features.messages);

@@ -13,6 +13,13 @@ export interface Once {
 	request_hash: Uint8Array;
 	/** Encrypts an answer under the key. */
 	seal(answer: unknown): Uint8Array;
+	/** Reads a sealed one again. @throws `CONFLICT` when the key came with another request. */
+	open(stored: StoredAnswer): unknown;
+	/**
+	 * One of several changes that the request makes, each of which takes effect once: what they were
+	 * worth is stored with them, for the same request that comes after it was cut short.
+	 */
+	part(index: number): Once;
 }
 
 /** An answer that is stored, as it was sealed. */

@@ -103,5 +103,6 @@ export const tenants = sqliteTable(
 	(table) => [
 		index('tenants_due').on(table.purge_at).where(sql`purge_at IS NOT NULL`),
 		index('tenants_by_plan').on(table.plan, table.tenant).where(sql`plan IS NOT NULL`),
+		index('tenants_by_name').on(table.name, table.tenant),
 	],
 );

@@ -25,7 +25,7 @@ import type { Answering } from './answering.ts';
 import { userIdOf } from './authentication.ts';
 import { readBody } from './body.ts';
 import { admitPage, type Cors, pageOf } from './cors.ts';
-import { type Repeatable, repeatableOf } from './idempotency.ts';
+import { repeatableOf } from './idempotency.ts';
 import { ifMatchOf } from './if-match.ts';
 import { describeRoute, type RouteDescription } from './openapi.ts';
 import { aliasesOf } from './path-aliases.ts';
@@ -140,7 +140,9 @@ export function createFace(deps: FaceDeps) {
 	) {
 		const parse = createInputParser(operation, deps.bounds);
 		const check: (output: unknown) => asserts output is OutputOf<Op> = createOutputCheck(operation);
-		const readInput = createInputReader(method, path, operation, deps.bodyBytesMax);
+		const readInput = createInputReader(
+			...([method, path, operation, operation.bodyBytesMax ?? deps.bodyBytesMax] as const),
+		);
 		const statuses = typeof success === 'number' ? [success] : success.statuses;
 		const isRepeatable = isRepeatableAt(method, operation);
 		const isRead = method === 'GET';
@@ -171,7 +173,7 @@ export function createFace(deps: FaceDeps) {
 					)
 				: undefined;
 			const { output, isReplayed } = await once(repeatable, () => {
-				const asked = repeatable === undefined ? actor : { ...actor, once: repeatable.once };
+				const asked = repeatable === undefined ? actor : { ...actor, once: repeatable };
 				const ifMatch = heedsVersion ? ifMatchOf(exchange.request.headers) : undefined;
 				const caller = ifMatch === undefined ? asked : { ...asked, ifMatch };
 				return useCase(caller, fields, exchange.request);
@@ -185,11 +187,11 @@ export function createFace(deps: FaceDeps) {
 
 		/** Does it, unless it was done before: then it is what was answered. */
 		async function once(
-			repeatable: Repeatable | undefined,
+			repeatable: Once | undefined,
 			act: () => Promise<OutputOf<Op>>,
 		): Promise<{ output: unknown; isReplayed: boolean }> {
 			if (repeatable === undefined) return { output: await act(), isReplayed: false };
-			const earlier = deps.findAnswer(repeatable.once);
+			const earlier = deps.findAnswer(repeatable);
 			if (earlier !== undefined) return { output: repeatable.open(earlier), isReplayed: true };
 			try {
 				return { output: await act(), isReplayed: false };
@@ -259,11 +261,12 @@ export type Face = ReturnType<typeof createFace>;
 
 /**
  * Makes what gathers an operation's input from a request: the path's parameters, and the query of
- * GET and DELETE or the body of all else.
+ * GET and DELETE or the body of all else, with the few that an operation wants in its query.
  */
 function createInputReader(method: Method, path: string, operation: Operation, bytesMax: number) {
 	const hasQuery = HAS_QUERY.includes(method);
-	const readQuery = createQueryReader(hasQuery ? operation.input.properties : {});
+	const inQuery = hasQuery ? Object.keys(operation.input.properties) : (operation.inQuery ?? []);
+	const readQuery = createQueryReader(operation.input.properties);
 	const inPath = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name as string);
 	const mediaTypes = method === 'PATCH' || method === 'PUT' ? MERGE_PATCH : JSON_ONLY;
 
@@ -273,21 +276,30 @@ function createInputReader(method: Method, path: string, operation: Operation, b
 	): Promise<Record<string, unknown>> {
 		const body = hasQuery ? undefined : await readBody(request, bytesMax, mediaTypes);
 		const query = readQuery(request.url);
-		const misplaced = body === undefined ? undefined : Object.keys(query)[0];
+		const misplaced =
+			body === undefined ? undefined : Object.keys(query).find((name) => !inQuery.includes(name));
 		if (misplaced !== undefined) {
 			throw new AppError('VALIDATION_ERROR', 'Unknown parameter', {
 				field: misplaced.slice(0, 128),
 			});
 		}
 		const input = body ?? query;
+		if (body !== undefined) {
+			requireAbsent(body, operation.inQuery ?? []);
+			Object.assign(input, query);
+		}
 		for (const name of inPath) {
 			// Else a body could name another room than the path.
-			if (Object.hasOwn(input, name)) {
-				throw new AppError('VALIDATION_ERROR', 'Unknown field', { field: name });
-			}
+			requireAbsent(input, [name]);
 			assert(params[name] !== undefined, `the path of ${operation.name} has ${name}`);
 			input[name] = params[name];
 		}
 		return input;
 	};
+}
+
+function requireAbsent(body: Record<string, unknown>, names: readonly string[]): void {
+	const name = names.find((each) => Object.hasOwn(body, each));
+	if (name === undefined) return;
+	throw new AppError('VALIDATION_ERROR', 'Unknown field', { field: name });
 }

@@ -12,7 +12,7 @@ import { sha256 } from '../core/api-key.ts';
 import type { Caller } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
 import type { TenantNo } from '../core/ids.ts';
-import type { Once, StoredAnswer } from '../core/once.ts';
+import type { Once } from '../core/once.ts';
 import type { Random } from '../core/random.ts';
 import { CONTROL_PLANE } from '../db/change.ts';
 
@@ -23,13 +23,6 @@ const CIPHER = 'aes-256-gcm';
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 
-/** A request that is to take effect once, and how what it was answered is read again. */
-export interface Repeatable {
-	once: Once;
-	/** @throws `CONFLICT` when the key came with another request. */
-	open(stored: StoredAnswer): unknown;
-}
-
 /**
  * What the `Idempotency-Key` of a request amounts to; undefined without one.
  *
@@ -39,7 +32,7 @@ export function repeatableOf(
 	headers: Headers,
 	request: { caller: Caller; operation: string; input: unknown },
 	random: Pick<Random, 'bytes'>,
-): Repeatable | undefined {
+): Once | undefined {
 	const key = headers.get(HEADER);
 	if (key === null) return undefined;
 	if (!KEY.test(key)) {
@@ -50,13 +43,11 @@ export function repeatableOf(
 	const { tenant, whose } = ownerOf(request.caller);
 	const request_hash = sha256(JSON.stringify([request.operation, sorted(request.input)]));
 	const secret = () => new Uint8Array(hkdfSync('sha256', key, whose, 'stored answer', 32));
-	return {
-		once: {
-			tenant,
-			key_hash: sha256(JSON.stringify([whose, key])),
-			request_hash,
-			seal: (answer) => seal(secret(), random.bytes(IV_BYTES), JSON.stringify(answer)),
-		},
+	const onceOf = (name: unknown[]): Once => ({
+		tenant,
+		key_hash: sha256(JSON.stringify(name)),
+		request_hash,
+		seal: (answer) => seal(secret(), random.bytes(IV_BYTES), JSON.stringify(answer)),
 		open(stored) {
 			if (Buffer.compare(stored.request_hash, request_hash) !== 0) {
 				throw new AppError('CONFLICT', 'This Idempotency-Key came with another request', {
@@ -65,7 +56,9 @@ export function repeatableOf(
 			}
 			return JSON.parse(unseal(secret(), stored.answer));
 		},
-	};
+		part: (index) => onceOf([...name, index]),
+	});
+	return onceOf([whose, key]);
 }
 
 /** Whose keys they are: two who choose the same one must not meet. */

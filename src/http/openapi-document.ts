@@ -38,6 +38,10 @@ const TAGS: readonly { name: string; description: string }[] = [
 	{ name: 'settings', description: 'What a tenant sets for itself, or inherits from its plan.' },
 	{ name: 'plans', description: 'What tenants share: pooled quotas, features and settings.' },
 	{
+		name: 'configuration',
+		description: 'Plans, tenants and keys as one document: compared, applied, exported.',
+	},
+	{
 		name: 'management_keys',
 		description: 'Credentials for what concerns the tenants of one plan.',
 	},

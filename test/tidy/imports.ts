@@ -29,6 +29,7 @@ const STRANGERS: readonly (readonly [string, string])[] = [
 
 /** Which features a feature may depend on, through their `schema.ts` and `service.ts` alone. */
 export const FEATURES: Readonly<Record<string, readonly string[]>> = {
+	configuration: ['keys', 'plans', 'tenants'],
 	connections: [],
 	audit: [],
 	imports: [],

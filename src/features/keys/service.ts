@@ -24,7 +24,7 @@ import {
 } from './service/changes.ts';
 import type { KeyRow } from './store.ts';
 
-export { insertKey, newKey } from './service/changes.ts';
+export { insertKey, type NewKey, newKey } from './service/changes.ts';
 
 export interface KeysTx extends AuditTx, KeysTables {}
 

@@ -10,7 +10,7 @@ import type { TenantSettings } from '../../core/tenant-settings.ts';
 import type { BucketRate } from '../../core/token-bucket.ts';
 import { controlPlane, type Scope } from '../../db/change.ts';
 import { newAct, record } from '../audit/service.ts';
-import { insertKey, newKey } from '../keys/service.ts';
+import { insertKey, type NewKey, newKey } from '../keys/service.ts';
 import { inheritedFrom, requirePlan } from '../plans/service.ts';
 import type { createTenant, getTenant, listTenants } from './schema.ts';
 import { createHalting } from './service/halting.ts';
@@ -50,6 +50,31 @@ export interface TenantsDeps extends UpdatingDeps, RemovingDeps {
 export function createTenants(deps: TenantsDeps) {
 	const { writer, read, clock, ids, random, defaultRateLimit } = deps;
 
+	async function create(
+		caller: OperatorCaller,
+		input: InputOf<typeof createTenant>,
+		key: NewKey | undefined,
+	): Promise<Omit<OutputOf<typeof createTenant>, 'api_key'>> {
+		rateOf(input.rate_limit ?? null, defaultRateLimit);
+		const act = newAct('tenants.create', { clock, random });
+		const epoch = createEpoch(random.bytes(4));
+		const unplanned = newRow(input, ids('tenant'), act.at);
+		return writer.commit(controlPlane(caller), async (tx) => {
+			const { plan_id } = input;
+			const plan =
+				plan_id === undefined || plan_id === null
+					? caller.plan
+					: (await requirePlan(tx, caller, plan_id)).plan;
+			const row = { ...unplanned, plan };
+			const tenant = await tx.tenants.insert(row, epoch);
+			if (key !== undefined) await insertKey(tx, tenant, key);
+			const value = await shownOf(tx, row);
+			const target = { tenant_id: row.tenant_id };
+			await record(tx, caller, { ...act, tenant, plan, target, after: value });
+			return { value: { ...value, ...(key && { api_key: key.api_key }) } };
+		});
+	}
+
 	return {
 		/**
 		 * Creates a tenant with a first API key of every permission.
@@ -61,29 +86,16 @@ export function createTenants(deps: TenantsDeps) {
 			caller: OperatorCaller,
 			input: InputOf<typeof createTenant>,
 		): Promise<OutputOf<typeof createTenant>> => {
-			rateOf(input.rate_limit ?? null, defaultRateLimit);
-			const act = newAct('tenants.create', { clock, random });
-			const epoch = createEpoch(random.bytes(4));
 			const key = newKey(
 				{ name: 'default', permissions: ['full_access'], expires_at: null },
-				{ ids, random, now: act.at },
+				{ ids, random, now: clock.now() },
 			);
-			const unplanned = newRow(input, ids('tenant'), act.at);
-			return writer.commit(controlPlane(caller), async (tx) => {
-				const { plan_id } = input;
-				const plan =
-					plan_id === undefined || plan_id === null
-						? caller.plan
-						: (await requirePlan(tx, caller, plan_id)).plan;
-				const row = { ...unplanned, plan };
-				const tenant = await tx.tenants.insert(row, epoch);
-				await insertKey(tx, tenant, key);
-				const value = await shownOf(tx, row);
-				const target = { tenant_id: row.tenant_id };
-				await record(tx, caller, { ...act, tenant, plan, target, after: value });
-				return { value: { ...value, api_key: key.api_key } };
-			});
+			return { ...(await create(caller, input, key)), api_key: key.api_key };
 		},
+
+		/** Creates a tenant whose keys are made by whoever asks. @throws as `create`. */
+		createWithoutKey: (caller: OperatorCaller, input: InputOf<typeof createTenant>) =>
+			create(caller, input, undefined),
 
 		/**
 		 * A page of the tenants that fit and exist for the caller, newest first.

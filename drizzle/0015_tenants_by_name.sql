@@ -1,0 +1,1 @@
+CREATE INDEX `tenants_by_name` ON `tenants` (`name`,`tenant`);
