@@ -1,9 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import type { InputOf } from '../../../src/core/operation.ts';
-import type { applyConfiguration, Change } from '../../../src/features/configuration/schema.ts';
+import type { Change } from '../../../src/features/configuration/schema.ts';
 import { type App, codeOf, OPERATOR, openApp } from './app.ts';
-
-type Document = InputOf<typeof applyConfiguration>;
+import { DOCUMENT, type Document, stateOf } from './configuration-document.ts';
 
 let app: App;
 beforeEach(async () => {
@@ -17,37 +15,7 @@ const apply = (document: Document) => app.configuration.apply(OPERATOR, document
 const told = (changes: readonly Change[]) =>
 	changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`);
 
-/** Everything that is in the database of what a document is about, but for times. */
-const state = () => ({
-	plans: app.rows('SELECT plan, name, quotas, features, settings, version FROM plans'),
-	tenants: app.rows(
-		'SELECT tenant, name, plan, domain, metadata, rate_limit, settings, version FROM tenants',
-	),
-	keys: app.rows(
-		'SELECT tenant, name, permissions, expires_at, revoked_at FROM api_keys ORDER BY key_id',
-	),
-	audit: app.rows('SELECT entry, action FROM audit'),
-});
-
-const DOCUMENT: Document = {
-	plans: [{ name: 'School', quotas: { messages_per_month: 1000 }, features: { typing: true } }],
-	tenants: [
-		{
-			name: 'Acme',
-			plan: 'School',
-			domain: 'acme.com',
-			metadata: { crm: 1, tags: ['a', null], none: null },
-			rate_limit: { requests_per_second: 5 },
-			settings: { history: 'joined', from_name: null },
-			allowed_origins: ['https://acme.com'],
-			keys: [
-				{ name: 'Backend', permissions: ['full_access'] },
-				{ name: 'Reader', permissions: ['read_only'], expires_at: '2100-01-01T00:00:00+01:00' },
-			],
-		},
-		{ name: 'Globex', plan: null },
-	],
-};
+const state = () => stateOf(app);
 
 describe('applying a document', () => {
 	test('makes what is not there, tells the secrets once, and audits each as its own operation', async () => {
@@ -342,72 +310,5 @@ describe('prune', () => {
 		const answer = await apply({ prune: true, prune_ids: [a as string], plans: [] });
 
 		expect(told(answer.changes)).toEqual(['pruned plan A']);
-	});
-});
-
-describe('an export', () => {
-	/** All pages together. */
-	async function exported(limit: number): Promise<Document> {
-		const document: Required<Pick<Document, 'plans' | 'tenants'>> = { plans: [], tenants: [] };
-		let cursor: string | null | undefined;
-		do {
-			const page = await app.configuration.exportPage(OPERATOR, {
-				limit,
-				...(typeof cursor === 'string' && { cursor }),
-			});
-			expect(page.plans.length + page.tenants.length).toBeLessThanOrEqual(limit);
-			document.plans.push(...page.plans);
-			document.tenants.push(...page.tenants);
-			cursor = page.next_cursor;
-		} while (cursor !== null);
-		return document;
-	}
-
-	test('applied changes nothing, whatever there is: twins, ended keys, every field', async () => {
-		await apply(structuredClone(DOCUMENT));
-		await app.tenant({ name: 'Twin' });
-		const { tenant_id } = await app.tenant({ name: 'Twin' });
-		await app.tenants.update(OPERATOR, {
-			tenant_id,
-			webhook_url: 'https://twin.com/hooks',
-			metadata: { deep: { list: [{ a: null }] }, empty: {} },
-			quotas: { messages_per_month: 5 },
-		});
-		for (const name of ['Same', 'Same']) {
-			await app.plans.create(OPERATOR, { name });
-			await app.keys.create(OPERATOR, { tenant_id, name, permissions: ['*'] });
-		}
-		const [plan] = (await app.plans.list(OPERATOR, {})).plans;
-		await app.tenants.update(OPERATOR, { tenant_id, plan_id: plan?.plan_id as never });
-		await apply({
-			tenants: [
-				{
-					...{ name: 'Twin', tenant_id },
-					keys: [{ name: 'Ending', permissions: ['send'], expires_at: '2100-01-01T00:00:00Z' }],
-				},
-			],
-		});
-		app.write("UPDATE api_keys SET expires_at = 1 WHERE name = 'Ending'");
-		const before = state();
-
-		const document = await exported(2);
-		const answer = await apply({ ...structuredClone(document), prune: true });
-
-		expect(answer.changes).toEqual([]);
-		expect(state()).toEqual(before);
-		expect(await exported(100)).toEqual(document);
-		expect(document.tenants?.map(({ name }) => name)).toEqual(['Acme', 'Globex', 'Twin', 'Twin']);
-		expect(document.tenants?.at(-1)).toMatchObject({
-			...{ tenant_id, plan_id: plan?.plan_id, webhook_url: 'https://twin.com/hooks' },
-			quotas: { messages_per_month: 5 },
-		});
-		expect(JSON.stringify(document)).not.toContain('sk_');
-	});
-
-	test('of nothing is nothing, and a foreign cursor is refused', async () => {
-		expect(await exported(1)).toEqual({ plans: [], tenants: [] });
-		expect(await codeOf(app.configuration.exportPage(OPERATOR, { cursor: 'x' }))).toBe(
-			'VALIDATION_ERROR',
-		);
 	});
 });
