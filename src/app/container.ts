@@ -166,29 +166,43 @@ interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createR
 
 /** What the operator does. */
 function createControlPlane(parts: Parts) {
-	const { settings, log } = parts;
+	const { log } = parts;
 	const pause = (ms: number) => Bun.sleep(ms);
 	const purging = createPurging({ ...parts, pause });
+	const managed = createManaged(parts, purging);
+	const tenantOf = managed.tenants.scopeOf;
+	return {
+		...managed,
+		purging,
+		purger: createPurger({ purging, log }),
+		ownSettings: createOwnSettings(parts),
+		audit: createAudit({
+			...{ ...parts, tenantOf },
+			planOf: (caller, plan_id) => requirePlan(parts.read, caller, plan_id),
+		}),
+		managementKeys: createManagementKeys(parts),
+		ownKeys: createOwnKeys(parts),
+		configuration: createConfiguration({
+			...{ ...parts, pause },
+			operationsOver: (stores, commit) =>
+				createManaged({ ...parts, read: stores, writer: { ...parts.writer, commit } }, purging),
+		}),
+	};
+}
+
+/** What a document of configuration is about, over these stores. */
+function createManaged(parts: Parts, purging: ReturnType<typeof createPurging>) {
+	const { settings } = parts;
 	const tenants = createTenants({
-		...parts,
-		...{ purging, pause },
+		...{ ...parts, purging },
+		pause: (ms) => Bun.sleep(ms),
 		retentionMs: settings.DELETED_TENANT_RETENTION,
 		defaultRateLimit: settings.DEFAULT_RATE_LIMIT,
 	});
 	return {
 		tenants,
-		purging,
-		purger: createPurger({ purging, log }),
-		ownSettings: createOwnSettings(parts),
-		audit: createAudit({
-			...parts,
-			tenantOf: tenants.scopeOf,
-			planOf: (caller, plan_id) => requirePlan(parts.read, caller, plan_id),
-		}),
 		plans: createPlans(parts),
-		managementKeys: createManagementKeys(parts),
 		keys: createKeys({ ...parts, tenantOf: tenants.scopeOf }),
-		ownKeys: createOwnKeys(parts),
 	};
 }
 
@@ -275,12 +289,6 @@ function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }:
 	const { settings, clock, version, writer, disk, isDraining } = parts;
 	return {
 		imports: createImports({ ...parts, pause: (ms) => Bun.sleep(ms) }),
-		configuration: createConfiguration({
-			...parts,
-			pause: (ms) => Bun.sleep(ms),
-			operationsOver: (stores, commit) =>
-				createControlPlane({ ...parts, read: stores, writer: { ...parts.writer, commit } }),
-		}),
 		connections: createConnectionOperations({
 			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
 			isSubscribed,

@@ -22,7 +22,7 @@ const NAMED_MAX = 2;
 
 /** How configuration finds plans and tenants: by name, and in the order of their making. */
 export function createConfigurationStore(db: Database) {
-	const isWhole = `status <> '${IMPORTING}'`;
+	const isWhole = `status NOT IN ('${IMPORTING}', 'purging')`;
 	const tenantsNamed = prepare<NamedTenant, [string]>(
 		db,
 		`SELECT tenant, tenant_id, name, status FROM tenants
@@ -48,7 +48,7 @@ export function createConfigurationStore(db: Database) {
 	);
 
 	return {
-		/** The tenants of a name, two at most. */
+		/** The tenants of a name, two at most. What is being erased has none any more. */
 		listTenantsNamed: (name: string): NamedTenant[] => tenantsNamed.all(name),
 		/** Tenants made after the one with this number, oldest first. */
 		listTenantsAfter: (after: number, limit: number): NamedTenant[] =>

@@ -270,7 +270,10 @@ describe('prune', () => {
 
 		const answer = await apply({
 			...{ prune: true, plans: [] },
-			tenants: [{ name: 'Acme', keys: [{ name: 'Reader', permissions: ['read_only'] }] }],
+			tenants: [
+				{ name: 'Acme', keys: [{ name: 'Reader', permissions: ['read_only'] }] },
+				{ name: 'Globex' },
+			],
 		});
 
 		expect(told(answer.changes)).toEqual([
@@ -310,5 +313,20 @@ describe('prune', () => {
 		const answer = await apply({ prune: true, prune_ids: [a as string], plans: [] });
 
 		expect(told(answer.changes)).toEqual(['pruned plan A']);
+	});
+
+	test('deletes tenants that the document does not name, which can be restored, and keeps their plan', async () => {
+		await apply(structuredClone(DOCUMENT));
+
+		const answer = await apply({ prune: true, plans: [], tenants: [{ name: 'Globex' }] });
+		const again = await apply({ prune: true, plans: [], tenants: [{ name: 'Globex' }] });
+
+		expect(told(answer.changes)).toEqual(['pruned tenant Acme', 'kept plan School']);
+		expect(told(again.changes)).toEqual(['kept plan School']);
+		const tenant_id = answer.changes[0]?.id as never;
+		expect(await app.tenants.get(OPERATOR, { tenant_id })).toMatchObject({ status: 'deleting' });
+		expect(await codeOf(apply({ tenants: [{ name: 'Acme' }] }))).toBe('CONFLICT');
+		await app.tenants.restore(OPERATOR, { tenant_id });
+		expect((await apply(structuredClone(DOCUMENT))).changes).toEqual([]);
 	});
 });

@@ -13,7 +13,7 @@ import type { ConfigurationStore } from '../store.ts';
 import { plainOf } from './differences.ts';
 import { allKeys, type ShownKey } from './keys.ts';
 import type { Operations } from './pass.ts';
-import type { ShownTenant } from './tenants.ts';
+import { isLive, type ShownTenant } from './tenants.ts';
 
 export interface ExportingDeps {
 	operations: Operations;
@@ -49,7 +49,8 @@ export function createExporting({ operations, names }: ExportingDeps) {
 		const rows = await names.listTenantsAfter(after, limit + 1);
 		const tenants: TenantWanted[] = [];
 		for (const { tenant_id } of rows.slice(0, limit)) {
-			tenants.push(await wantedOf(caller, await operations.tenants.get(caller, { tenant_id })));
+			const tenant = await operations.tenants.get(caller, { tenant_id });
+			if (isLive(tenant.status)) tenants.push(await wantedOf(caller, tenant));
 		}
 		const last = rows.slice(0, limit).at(-1);
 		const hasMore = rows.length > limit && last !== undefined;

@@ -3,7 +3,7 @@ import type { InputOf } from '../../../core/operation.ts';
 import type { applyConfiguration } from '../schema.ts';
 import { isPruned, located, type Pass } from './pass.ts';
 import { prunePlan, reconcilePlan } from './plans.ts';
-import { reconcileTenant } from './tenants.ts';
+import { isLive, pruneTenant, reconcileTenant } from './tenants.ts';
 
 /** One thing of a document, or one that it does not name and that is to go. */
 export interface Item {
@@ -45,17 +45,39 @@ export function itemsOf({ plans = [], tenants = [], ...rest }: Wanted, now: numb
  * What the document does not name, after all that it does has been looked at: only of kinds that it
  * lists.
  */
-export async function* listPrunable(pass: Pass, { plans }: Wanted): AsyncGenerator<Item> {
-	if (pass.prune === undefined || plans === undefined) return;
-	let after = 0;
-	for (;;) {
-		const rows = await pass.names.listPlansAfter(after, PAGE);
-		for (const { plan, plan_id, name } of rows) {
-			after = plan;
+export async function* listPrunable(
+	pass: Pass,
+	{ plans, tenants }: Wanted,
+): AsyncGenerator<Item, void, void> {
+	const { names, prune } = pass;
+	if (prune === undefined) return;
+	if (tenants !== undefined) {
+		const rows = rowsOf((after) => names.listTenantsAfter(after, PAGE), 'tenant');
+		for await (const { tenant_id, name, status } of rows) {
+			if (!isLive(status) || !isPruned(pass, tenant_id)) continue;
+			yield { reconcile: (each) => pruneTenant(each, tenant_id, name), weight: 0 };
+		}
+	}
+	if (plans !== undefined) {
+		const rows = rowsOf((after) => names.listPlansAfter(after, PAGE), 'plan');
+		for await (const { plan_id, name } of rows) {
 			if (!isPruned(pass, plan_id)) continue;
 			yield { reconcile: (each) => prunePlan(each, plan_id, name), weight: 0 };
 		}
-		if (rows.length < PAGE) return;
+	}
+}
+
+/** All rows of a list that is read in pages, each after the number of the last. */
+async function* rowsOf<Name extends string, Row extends Record<Name, number>>(
+	page: (after: number) => Row[] | Promise<Row[]>,
+	number: Name,
+): AsyncGenerator<Row, void, void> {
+	for (let after = 0; ; ) {
+		const rows = await page(after);
+		yield* rows;
+		const last = rows.at(-1);
+		if (last === undefined || rows.length < PAGE) return;
+		after = last[number];
 	}
 }
 

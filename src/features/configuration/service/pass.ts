@@ -12,7 +12,7 @@ import type { ConfigurationStore } from '../store.ts';
 /** The use-cases of what a document is about, over some stores. */
 export interface Operations {
 	plans: Pick<Plans, 'get' | 'create' | 'update' | 'remove'>;
-	tenants: Pick<Tenants, 'get' | 'create' | 'createWithoutKey' | 'update'>;
+	tenants: Pick<Tenants, 'get' | 'create' | 'createWithoutKey' | 'update' | 'remove'>;
 	keys: Pick<Keys, 'list' | 'create' | 'update' | 'revoke'>;
 }
 

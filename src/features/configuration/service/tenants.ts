@@ -76,6 +76,7 @@ async function create(pass: Pass, wanted: TenantWanted): Promise<TenantId | null
 async function update(pass: Pass, wanted: TenantWanted, tenant_id: TenantId): Promise<TenantId> {
 	const { plan: _plan, plan_id: _id, tenant_id: _pin, keys: _keys, ...fields } = wanted;
 	const before = await pass.operations.tenants.get(pass.caller, { tenant_id });
+	requireLive(before);
 	keep(pass, tenant_id);
 	const { patch, fields: changed } = differenceOf(before, fields);
 	const plan = await planOf(pass, wanted);
@@ -132,3 +133,21 @@ async function nameOfPlan(pass: Pass, plan_id: PlanId | null): Promise<string | 
 
 const planChange = (before: string | null, plan: WantedPlan | undefined): FieldChange[] =>
 	plan === undefined || plan.name === before ? [] : [{ field: 'plan', before, after: plan.name }];
+
+/** @throws `CONFLICT` for a tenant that was deleted: whether it is to come back is not the document's to say. */
+function requireLive({ status }: Pick<ShownTenant, 'status'>): void {
+	if (isLive(status)) return;
+	throw new AppError('CONFLICT', 'This tenant is deleted: restore it first, or erase it');
+}
+
+export const isLive = (status: ShownTenant['status']): boolean =>
+	status === 'active' || status === 'suspended';
+
+/** Deletes a tenant that the document does not name; it can be restored as any that is deleted. */
+export async function pruneTenant(pass: Pass, tenant_id: TenantId, name: string): Promise<void> {
+	const { caller, operations, isDry, changes } = pass;
+	const { status } = await operations.tenants.get(caller, { tenant_id });
+	if (!isLive(status)) return;
+	if (!isDry) await operations.tenants.remove(caller, { tenant_id });
+	changes.push({ action: 'pruned', kind: 'tenant', name, id: tenant_id, fields: [] });
+}
