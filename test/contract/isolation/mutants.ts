@@ -182,18 +182,22 @@ const TESTS = [
 	'presence',
 	'audit',
 	'plans',
+	'tenants',
 ];
 
 /** What most likely catches the mutants of a file that is no feature's. */
 const LIKELY: Readonly<Record<string, readonly string[]>> = {
 	'src/db/event-log.ts': ['plans', 'usage'],
 	'src/db/quota-rows.ts': ['plans'],
+	'src/features/audit/store.ts': ['tenants'],
 };
 
 /** Those of the mutant's own feature come first: they most likely catch it. */
 function testsFor(mutant: Mutant | undefined): readonly string[] {
-	// What exports and imports a tenant serves no caller.
-	if (mutant?.path.startsWith('src/db/tenant-')) return ['../tenant-file', '../tenant-import'];
+	// What erases, exports and imports whole tenants.
+	if (mutant?.path.startsWith('src/db/tenant-')) {
+		return ['tenants', '../tenant-file', '../tenant-import'];
+	}
 	const path = mutant?.path ?? '';
 	const isOwn = (name: string) =>
 		path.includes(`/${name}/`) || (LIKELY[path]?.includes(name) ?? false);

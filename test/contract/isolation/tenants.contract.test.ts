@@ -1,0 +1,79 @@
+/** A tenant that is erased takes nothing with it that belongs to those beside it, made before it or after. */
+import { expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { bodyOf } from '../../helpers/http.ts';
+import { dumpOfTenant, withoutBackground } from '../../helpers/tenant-dump.ts';
+import {
+	createGroup,
+	createKey,
+	createTenant,
+	createToken,
+	operator,
+	sendMessage,
+	type TestTenant,
+} from '../../helpers/tenants.ts';
+import { useServer } from '../../helpers/use-server.ts';
+import { eventually } from '../../helpers/wait.ts';
+import type { AuditPage } from '../../helpers/wire.ts';
+
+const used = useServer({ DEFAULT_RATE_LIMIT: '0' });
+
+const MESSAGES = 7;
+const CROWD = 600;
+
+/** A row of every kind that clients make, under the same names in each tenant. */
+async function createFilled(): Promise<TestTenant> {
+	const tenant = await createTenant(used.server, { name: 'Twin' });
+	const alice = tenant.as('alice');
+	const { room_id } = await createGroup(tenant, 'alice', ['bob', 'carol']);
+	for (let n = 0; n < MESSAGES; n++) await sendMessage(tenant, 'alice', room_id, `${n}`);
+	bodyOf(await tenant.as('bob').post(`/rooms/${room_id}/read`, { seq: 3 }), 200);
+	bodyOf(await alice.delete(`/rooms/${room_id}/members/carol`), 200);
+	bodyOf(await alice.post('/subscriptions', { topic: 'news' }), 201);
+	const notification = { topic: 'news', payload: 1, targets: { user_ids: ['alice', 'bob'] } };
+	bodyOf(await tenant.as().post('/notify', notification, { 'Idempotency-Key': 'k' }), 202);
+	bodyOf(await tenant.as().put('/users/alice', { name: 'Alice' }), 200, 201);
+	await createToken(tenant, 'alice');
+	await createKey(tenant, ['send']);
+	return tenant;
+}
+
+/** All that the server holds of a tenant, and what its operator can read about it. */
+async function everythingOf({ tenant_id }: TestTenant) {
+	const path = `/admin/audit?after=0&limit=100&tenant_id=${tenant_id}`;
+	const { entries } = bodyOf(await operator(used.server).get<AuditPage>(path), 200);
+	const rows = dumpOfTenant(join(used.server.dataDir, 'chatapi.db'), tenant_id);
+	return { entries, rows: withoutBackground(rows) };
+}
+
+test('what is erased is the tenant’s own, row by row', async () => {
+	const [before, erased, after] = [
+		await createFilled(),
+		await createFilled(),
+		await createFilled(),
+	];
+	const others = [before, after];
+	// More rows than a slice takes, in front of those of alice and bob: a slice is the tenant's own too.
+	const user_ids = Array.from({ length: CROWD }, (_, index) => `a${index}`);
+	const crowd = { topic: 'news', payload: 1, targets: { user_ids } };
+	bodyOf(await before.as().post('/notify', crowd), 202);
+	const sockets = await Promise.all(others.map((tenant) => tenant.socket('alice')));
+	const held = await Promise.all(others.map(everythingOf));
+	expect(held.map(({ entries }) => entries.length)).toEqual([2, 2]);
+	expect(held[1]?.rows.length).toBeGreaterThan(30);
+
+	const path = `/admin/tenants/${erased.tenant_id}`;
+	const client = operator(used.server);
+	bodyOf(await client.delete(`${path}?purge=now`), 200, 202);
+	await eventually(async () => (await client.get(path)).status === 404, 15_000);
+
+	expect(dumpOfTenant(join(used.server.dataDir, 'chatapi.db'), erased.tenant_id)).toEqual([]);
+	expect(await Promise.all(others.map(everythingOf))).toEqual(held);
+	for (const [index, socket] of sockets.entries()) {
+		await socket.settle();
+		expect(socket.frames.map(({ type }) => type)).toEqual(['connected', 'pong']);
+		const rooms = await others[index]?.as('bob').get('/rooms');
+		expect(rooms?.text).toContain(`"last_seq":${MESSAGES}`);
+		await socket.close();
+	}
+});
