@@ -33,6 +33,7 @@ import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
 import { createSubscriptions } from '../features/subscriptions/service.ts';
+import { createLimits } from '../features/tenants/service/limits.ts';
 import { createOwnSettings } from '../features/tenants/service/own-settings.ts';
 import { createPurging } from '../features/tenants/service/purging.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
@@ -77,6 +78,7 @@ export function createContainer(options: ContainerOptions) {
 	const ids = createIds();
 	const generations = createGenerations();
 	const requests = createRateLimiter(clock);
+	const authorizer = createAuthorizer(requests);
 	const realtime = createRealtime(clock);
 	const metrics = createMetrics({ ...realtime, clock, version });
 	const meter = createMeter(clock);
@@ -115,6 +117,7 @@ export function createContainer(options: ContainerOptions) {
 	const notified = createNotified(parts, controlPlane.tenants.scopeOf);
 	const features = {
 		...controlPlane,
+		limits: createLimits({ ...parts, bucketOf: authorizer.bucketOf }),
 		...{ presence, usage },
 		...createRoomFeatures(parts, notified),
 		...createUserFeatures(parts),
@@ -130,7 +133,7 @@ export function createContainer(options: ContainerOptions) {
 		...{ meter, ...usageParts },
 		authentication,
 		useRecorder: createUseRecorder({ ...parts, takeUsed: authentication.takeUsed }),
-		authorizer: createAuthorizer(requests),
+		authorizer,
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
 		sweeper: createSweeper(features.typing),
 		attemptsWriter: createAttemptsWriter(features.attempts, parts.log),

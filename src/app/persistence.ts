@@ -14,6 +14,7 @@ import { createDiskGuard, measureDisk } from '../db/disk-guard.ts';
 import { createEventLog, type LogHead } from '../db/event-log.ts';
 import { createLogFolder } from '../db/log-folder.ts';
 import { createLogSync, relaxedSync } from '../db/log-sync.ts';
+import { messagesOnDay } from '../db/message-count.ts';
 import { openReader } from '../db/read-connection.ts';
 import { createStoredAnswers } from '../db/stored-answers.ts';
 import { createTenantRows } from '../db/tenant-rows.ts';
@@ -175,6 +176,12 @@ export function createPersistence(deps: PersistenceDeps) {
 
 		/** What a request with the same `Idempotency-Key` was answered. */
 		findAnswer: (once: Once) => readAnswers.find(once, clock.now()),
+
+		/** Messages that a tenant has stored on the UTC day of a moment. */
+		messagesOn(tenant: TenantNo, ms: number): number {
+			const tally = readLog.findWhole(tenant);
+			return tally === undefined ? 0 : messagesOnDay(readLog, tenant, tally, ms);
+		},
 
 		/** The end of a tenant's log. What reads see and what is published move in the same turn. */
 		headOf(tenant: TenantNo): LogHead {

@@ -86,7 +86,7 @@ export function startServer(container: Container): RunningServer {
 		random: container.random,
 		enterRead: createReadTurns(container.clock.monotonic).enter,
 	});
-	routeTenants(face, features.tenants, features.ownSettings);
+	routeTenants(face, features.tenants, features.ownSettings, features.limits);
 	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
 	routeAudit(face, features.audit);
@@ -154,13 +154,13 @@ function withBackground(
 }
 
 function createAnswering(
-	{ settings, clock, ids, log, authentication, authorizer, metrics, meter }: Container,
+	{ settings, clock, ids, log, authentication, authorizer, metrics, meter, messagesOn }: Container,
 	server: () => AnyElysia['server'],
 ): Answering {
 	const clientAddress = createClientAddress(settings.TRUSTED_PROXIES);
 	return {
 		...{ authentication, authorizer, clock, ids, log },
-		answerHeaders: createAnswerHeaders(authorizer, clock),
+		answerHeaders: createAnswerHeaders(authorizer, clock, messagesOn),
 		errorResponse: createErrorMapper(log),
 		addressOf: (request) =>
 			clientAddress(

@@ -38,3 +38,6 @@ export function parsePeriod(text: string): Days | undefined {
 	const one = firstDayOf(number) + Number(day) - 1;
 	return dayText(one) === text ? { from: one, through: one } : undefined;
 }
+
+/** Milliseconds from a moment to the beginning of the next UTC day: above 0. */
+export const untilNextDay = (ms: number): number => (dayOf(ms) + 1) * DAY_MS - ms;

@@ -24,6 +24,8 @@ export interface TenantCaller {
 	permissions: ReadonlySet<Permission>;
 	/** The tenant's request bucket; null when the limit is switched off. */
 	rate: BucketRate | null;
+	/** Messages that the tenant may store on a UTC day; absent where that is not limited. */
+	messagesPerDay?: number;
 	/** Of the tenant, as they are in effect. */
 	settings: TenantSettings;
 	/** Compared again by the writer and by open sockets: a revoked credential's work is refused. */

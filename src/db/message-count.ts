@@ -38,9 +38,7 @@ export class MessageCount {
 
 	/** Those of the UTC day of a moment. */
 	onDayOf(ms: number): number {
-		const day = dayOf(ms);
-		const { message_day, day_messages } = this.#open;
-		return day === message_day ? day_messages : this.#log.findDay(this.#tenant, day);
+		return messagesOnDay(this.#log, this.#tenant, this.#open, ms);
 	}
 
 	/** Those of the UTC month of a moment. */
@@ -96,4 +94,15 @@ export class MessageCount {
 		const days: Days = { from: firstDayOf(month), through: lastDayOf(month) };
 		return this.#log.sumDays(this.#tenant, days);
 	}
+}
+
+/** The messages of a tenant on the UTC day of a moment, where this is its head's row. */
+export function messagesOnDay(
+	log: Pick<EventLog, 'findDay'>,
+	tenant: TenantNo,
+	{ message_day, day_messages }: Readonly<MessageTally>,
+	ms: number,
+): number {
+	const day = dayOf(ms);
+	return day === message_day ? day_messages : log.findDay(tenant, day);
 }

@@ -94,7 +94,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		if (row === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
 		if (profile === undefined) return undefined;
-		const { tenant, tenant_id, rate, settings } = profile;
+		const { tenant, tenant_id } = profile;
 		const { key_id, hash, expires_at } = row;
 		const permissions = expandGrants(JSON.parse(row.permissions));
 		const stamp = generations.stamp(tenant_id, key_id);
@@ -102,7 +102,16 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return {
 			hash,
 			profile,
-			caller: { ...is, tenant, tenant_id, key_id, permissions, rate, settings, expires_at, stamp },
+			caller: {
+				...is,
+				tenant,
+				tenant_id,
+				key_id,
+				permissions,
+				expires_at,
+				stamp,
+				...limitsOf(profile),
+			},
 		};
 	}
 
@@ -113,7 +122,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		if (key === undefined) return undefined;
 		const profile = await tenants.profileOf(row.tenant);
 		if (profile === undefined) return undefined;
-		const { tenant, tenant_id, rate, settings } = profile;
+		const { tenant, tenant_id } = profile;
 		const { user_id, key_id, hash } = row;
 		const expires_at = Math.min(row.expires_at, key.expires_at ?? row.expires_at);
 		const stamp = generations.stampUser(generations.stamp(tenant_id, key_id), user_id);
@@ -121,7 +130,16 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		return {
 			hash,
 			profile,
-			caller: { ...is, tenant, tenant_id, key_id, user_id, rate, settings, expires_at, stamp },
+			caller: {
+				...is,
+				tenant,
+				tenant_id,
+				key_id,
+				user_id,
+				expires_at,
+				stamp,
+				...limitsOf(profile),
+			},
 		};
 	}
 
@@ -167,7 +185,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 		const profile = await tenants.profileOf(taken.tenant);
 		if (profile === undefined) return undefined;
 		const held: Granted & Credential = {
-			caller: { ...taken, rate: profile.rate, settings: profile.settings },
+			caller: { ...withoutLimits(taken), ...limitsOf(profile) },
 			profile,
 			async refresh() {
 				const [now, key] = await consistent(() =>
@@ -176,8 +194,7 @@ export function createAuthentication(deps: AuthenticationDeps) {
 				if (now === undefined || key === undefined) return;
 				const ends = [taken.expires_at, key.expires_at].filter((end) => end !== null);
 				const expires_at = ends.length === 0 ? null : Math.min(...ends);
-				const { rate, settings } = now;
-				held.caller = { ...taken, rate, settings, expires_at };
+				held.caller = { ...withoutLimits(taken), ...limitsOf(now), expires_at };
 				held.profile = now;
 			},
 		};
@@ -298,6 +315,17 @@ export function createAuthentication(deps: AuthenticationDeps) {
 }
 
 export type Authentication = ReturnType<typeof createAuthentication>;
+
+/** What a caller has of its tenant's limits and settings. */
+const limitsOf = ({ rate, settings, messagesPerDay }: TenantProfile) => ({
+	rate,
+	settings,
+	...(messagesPerDay === undefined ? {} : { messagesPerDay }),
+});
+
+function withoutLimits({ messagesPerDay: _, ...caller }: TenantCaller): TenantCaller {
+	return caller;
+}
 
 function bearerOf(headers: Headers): string | null {
 	const authorization = headers.get('Authorization');

@@ -35,6 +35,7 @@ const TAGS: readonly { name: string; description: string }[] = [
 	{ name: 'tenants', description: 'Customers of this server, each isolated from all others.' },
 	{ name: 'keys', description: "A tenant's API keys and what each of them may do." },
 	{ name: 'api_keys', description: 'The same for the tenant itself, within what its own key may.' },
+	{ name: 'limits', description: 'What is left of what a tenant may do now.' },
 	{ name: 'settings', description: 'What a tenant sets for itself, or inherits from its plan.' },
 	{ name: 'plans', description: 'What tenants share: pooled quotas, features and settings.' },
 	{

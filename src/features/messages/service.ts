@@ -1,7 +1,8 @@
+import { untilNextDay } from '../../core/calendar.ts';
 import type { TenantCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { encodeCursor } from '../../core/cursor.ts';
-import { AppError, assert } from '../../core/errors.ts';
+import { AppError } from '../../core/errors.ts';
 import { eventOf, roomStream } from '../../core/event.ts';
 import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
@@ -39,6 +40,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 	 * learn which.
 	 * @throws `AUTHORIZATION_ERROR` for a plain member of a channel.
 	 * @throws `CONFLICT` when the client_msg_id was used for another content.
+	 * @throws `RATE_LIMIT_EXCEEDED` for one message more than the tenant may store on a UTC day.
 	 * @throws `QUOTA_EXCEEDED` for one message more than the tenant, or all tenants of its plan, may store in a month.
 	 */
 	async function send(
@@ -59,13 +61,16 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 		const body_hash = client_msg_id === null ? null : hashOf(content, meta);
 		return writer.commit(caller, async (tx, { epoch, cursor, messages }) => {
 			const spent = messages.spentAt(row.created_at);
+			const { messagesPerDay } = caller;
+			const isDayFull =
+				messagesPerDay !== undefined && messages.onDayOf(row.created_at) >= messagesPerDay;
 			const appended = await tx.messages.append({
 				...row,
 				tenant: caller.tenant,
 				room_id,
 				body_hash,
 				cursor,
-				isOverQuota: spent !== undefined,
+				isOverQuota: spent !== undefined || isDayFull,
 			});
 			switch (appended.outcome) {
 				case 'stored': {
@@ -87,7 +92,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 				case 'no_role':
 					throw new AppError('AUTHORIZATION_ERROR', 'Needs the role moderator in this room');
 				case 'no_quota':
-					assert(spent !== undefined, 'a quota that is used up has a name');
+					if (spent === undefined) throw dayExceeded(row.created_at);
 					throw quotaExceeded('messages_per_month', spent, {
 						at: row.created_at,
 						now: row.created_at,
@@ -130,6 +135,14 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 }
 
 export type Messages = ReturnType<typeof createMessages>;
+
+/** The day's messages are used up: until midnight, UTC. */
+const dayExceeded = (at: number): AppError =>
+	new AppError(
+		'RATE_LIMIT_EXCEEDED',
+		'Rate limit exceeded: the bucket "messages_per_day" of this tenant is empty until midnight UTC',
+		{ retry_after_ms: untilNextDay(at) },
+	);
 
 /** The last seq that the caller may not read, for it joined later; 0 where there is none. */
 async function hiddenThrough(

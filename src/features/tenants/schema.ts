@@ -16,6 +16,7 @@ import {
 } from '../../core/fields.ts';
 import type { TenantId } from '../../core/ids.ts';
 import { defineOperation, type Operation } from '../../core/operation.ts';
+import { RateLimitField, RateLimitPatchField } from '../../core/rate-limit.ts';
 import {
 	EffectiveSettingsField,
 	SettingsField,
@@ -36,26 +37,6 @@ const OriginField = Type.String({
 	pattern: '^(\\*|https?://[a-z0-9.-]+(:\\d{1,5})?|https?://\\[[0-9a-f:]+\\](:\\d{1,5})?)$',
 	error: 'Must be an origin such as https://app.example.com, without a path; or *',
 });
-
-/** How many requests a tenant may make. Requests and frames draw on the same bucket. */
-export const RateLimitField = Type.Object(
-	{
-		requests_per_second: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-		requests_per_minute: Type.Optional(Type.Integer({ minimum: 1, maximum: 60_000_000 })),
-		burst: Type.Optional(
-			Type.Integer({
-				minimum: 1,
-				maximum: 60_000_000,
-				description:
-					'How many at once. Default: twice requests_per_second, or requests_per_minute itself',
-			}),
-		),
-	},
-	{
-		additionalProperties: false,
-		description: 'Either requests_per_second or requests_per_minute, not both',
-	},
-);
 
 const WebhookUrlField = Type.String({
 	minLength: 1,
@@ -203,16 +184,6 @@ export const getTenant = defineOperation({
 	errors: ['NOT_FOUND'],
 	example: { input: { tenant_id }, output: example },
 });
-
-/** The same as it is in a merge patch, where null takes a member away. */
-const RateLimitPatchField = Type.Object(
-	{
-		requests_per_second: Type.Optional(nullable(RateLimitField.properties.requests_per_second)),
-		requests_per_minute: Type.Optional(nullable(RateLimitField.properties.requests_per_minute)),
-		burst: Type.Optional(nullable(RateLimitField.properties.burst)),
-	},
-	{ additionalProperties: false },
-);
 
 export const updateTenant = defineOperation({
 	name: 'tenants.update',
@@ -374,6 +345,46 @@ export const updateSettings = defineOperation({
 			settings: example.settings,
 			effective_settings: example.effective_settings,
 			version: 2,
+		},
+	},
+});
+
+const Bucket = Type.Object({
+	name: oneOf('bucket', ['requests', 'messages_per_day']),
+	limit: CountField,
+	remaining: CountField,
+	/** When nothing of it is used any more. */
+	reset_at: TimestampField,
+});
+
+export const getLimits = defineOperation({
+	name: 'limits.get',
+	summary: 'Get what is left of the limits',
+	description:
+		'Every bucket of the tenant that is limited, as it is after this request. All its keys and users draw on the same ones.',
+	actor: 'any',
+	permission: 'usage:read',
+	cost: 1,
+	input: NoInput,
+	output: Type.Object({ buckets: Type.Array(Bucket, { maxItems: 10 }) }),
+	errors: [],
+	example: {
+		input: {},
+		output: {
+			buckets: [
+				{
+					name: 'requests',
+					limit: 1000,
+					remaining: 999,
+					reset_at: '2026-11-21T03:45:00.125Z',
+				},
+				{
+					name: 'messages_per_day',
+					limit: 50_000,
+					remaining: 49_200,
+					reset_at: '2026-11-22T00:00:00.000Z',
+				},
+			],
 		},
 	},
 });

@@ -5,6 +5,7 @@ import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { numberBefore, pageOf } from '../../core/page.ts';
+import type { RateLimit } from '../../core/rate-limit.ts';
 import type { TenantHalt } from '../../core/tenant-halt.ts';
 import type { TenantSettings } from '../../core/tenant-settings.ts';
 import type { BucketRate } from '../../core/token-bucket.ts';
@@ -35,6 +36,8 @@ export interface TenantScope extends Scope {
 export interface TenantProfile extends Scope {
 	/** Null when the limit is switched off. */
 	rate: BucketRate | null;
+	/** Of a UTC day; absent where they are not limited. */
+	messagesPerDay?: number;
 	/** Null for those of the server. */
 	allowed_origins: readonly string[] | null;
 	settings: TenantSettings;
@@ -143,10 +146,13 @@ export function createTenants(deps: TenantsDeps) {
 		profileOf: async (tenant: TenantNo): Promise<TenantProfile | undefined> => {
 			const row = await read.tenants.find(tenant);
 			if (row === undefined) return undefined;
+			const rate_limit: RateLimit | null = fromJsonColumn(row.rate_limit);
+			const { messages_per_day } = rate_limit ?? {};
 			return {
 				tenant,
 				tenant_id: row.tenant_id,
-				rate: rateOf(fromJsonColumn(row.rate_limit), defaultRateLimit),
+				rate: rateOf(rate_limit, defaultRateLimit),
+				...(messages_per_day === undefined ? {} : { messagesPerDay: messages_per_day }),
 				allowed_origins: fromJsonColumn(row.allowed_origins),
 				settings: settingsOf(row, await inheritedFrom(read, row.plan)),
 				halt: HALTS[row.status],

@@ -75,6 +75,7 @@ tenants.delete   missing      401 401 401 401 401 401 401 401 401 401 401 401 40
 tenants.restore  own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 200 404
 tenants.restore  foreign      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 200 200 401 401 404 200
 tenants.restore  missing      401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 404 404 401 401 404 404
+limits.get       own          401 401 401 401 401 401 403 200 200 200 200 200 200 200 200 401 401 403 401 401 401
 settings.get     own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 settings.update  own          401 401 401 401 401 401 403 400 400 400 400 400 400 200 400 401 401 403 401 401 401
 keys.create      own          401 401 401 401 401 401 401 401 401 401 401 401 401 401 401 201 201 401 401 201 404
@@ -340,6 +341,7 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'users.revoke': 'users:write',
 	'tokens.create': 'tokens:create',
 	'tickets.create': 'tokens:create',
+	'limits.get': 'usage:read',
 	'settings.get': 'settings:manage',
 	'settings.update': 'settings:manage',
 	'usage.get': 'usage:read',

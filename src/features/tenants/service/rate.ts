@@ -1,9 +1,6 @@
-import type { Static } from '@sinclair/typebox';
 import { AppError } from '../../../core/errors.ts';
+import type { RateLimit } from '../../../core/rate-limit.ts';
 import type { BucketRate } from '../../../core/token-bucket.ts';
-import type { RateLimitField } from '../schema.ts';
-
-export type RateLimit = Static<typeof RateLimitField>;
 
 /**
  * The bucket that a `rate_limit` describes; null for no limit. What it leaves out is the server's.
