@@ -9,6 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
+import { createVault } from '../core/vault.ts';
 import { createAudit } from '../features/audit/service/listing.ts';
 import { createRecordRead, type RecordRead } from '../features/audit/service/reading.ts';
 import { createConfiguration } from '../features/configuration/service.ts';
@@ -58,6 +59,8 @@ import { createPersistence, type Persistence } from './persistence.ts';
 export interface ContainerOptions {
 	settings: Settings;
 	masterKey: string;
+	/** Undefined: secrets of tenants can be neither stored nor read. */
+	secretsKey: string | undefined;
 	version: string;
 	clock: Clock;
 	random: Random;
@@ -197,8 +200,14 @@ function createControlPlane(parts: Parts) {
 function createManaged(parts: Parts, purging: ReturnType<typeof createPurging>) {
 	const { settings } = parts;
 	const tenants = createTenants({
+<<<<<<< HEAD
 		...{ ...parts, purging },
 		pause: (ms) => Bun.sleep(ms),
+=======
+		...parts,
+		...{ purging, pause },
+		vault: createVault(parts.secretsKey, parts.random),
+>>>>>>> 579cc74 (tenants: smtp, with a password that is encrypted and never shown)
 		retentionMs: settings.DELETED_TENANT_RETENTION,
 		defaultRateLimit: settings.DEFAULT_RATE_LIMIT,
 	});

@@ -119,7 +119,7 @@ async function withoutServer(settings: Settings, task: Task): Promise<Imported> 
 	migrateDatabase(path, join(settings.DATA_DIR, 'backups'), systemClock.now());
 	const container = createContainer({
 		settings,
-		...{ masterKey: '', version, clock: systemClock, random: systemRandom },
+		...{ secretsKey: undefined, masterKey: '', version, clock: systemClock, random: systemRandom },
 		log: createLog('error', process.stderr),
 		isDraining: () => false,
 		onFatal: () => process.exit(1),

@@ -48,10 +48,14 @@ export async function serve(): Promise<number> {
 	const { applied, backup } = migrateDatabase(path, backups, systemClock.now());
 	if (applied > 0) log.info({ applied, backup }, 'Database migrated');
 
+	// Only now: a directory that is refused is left as it was.
+	const secretsKey = secretsKeyOf(settings, log);
+
 	let isDraining = false;
 	const container = createContainer({
 		settings,
 		masterKey,
+		secretsKey,
 		version,
 		clock: systemClock,
 		random: systemRandom,
@@ -100,6 +104,24 @@ function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
 	const weakness = weaknessOfMasterKey(kept);
 	if (weakness !== undefined) throw new CommandFailed(`The master key in ${file} ${weakness}`);
 	return kept;
+}
+
+/**
+ * The key that secrets of tenants are under: the one that is set, or else the data directory's own. A bad one
+ * stops nothing: the server runs without these secrets, and says so.
+ */
+function secretsKeyOf({ SECRETS_KEY, DATA_DIR }: Settings, log: Log): string | undefined {
+	const file = join(DATA_DIR, 'secrets.key');
+	if (SECRETS_KEY === '' && !existsSync(file)) {
+		writeSecret(file, `${Buffer.from(systemRandom.bytes(32)).toString('hex')}\n`);
+		log.info({ file }, 'Made a key for secrets; no backup has it');
+	}
+	if (SECRETS_KEY === '') chmodSync(file, 0o600);
+	const kept = SECRETS_KEY === '' ? readFileSync(file, 'utf8').trim() : SECRETS_KEY;
+	const weakness = weaknessOfMasterKey(kept);
+	if (weakness === undefined) return kept;
+	log.error({ weakness }, 'No good key for secrets: passwords of tenants cannot be stored or read');
+	return undefined;
 }
 
 /** Whole or not at all, on disk before it is used: a key that a crash ate would lock everybody out. */

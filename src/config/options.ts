@@ -41,6 +41,12 @@ export const OPTIONS = {
 		'',
 		'The key of the admin API, 32 characters or more; without one, the first start makes a random one and keeps it in the data directory.',
 	),
+	SECRETS_KEY: option(
+		'secret',
+		Type.String(),
+		'',
+		'The key that passwords of tenants for other servers are encrypted under, 32 characters or more; without one, a random one is kept in the data directory, and in no backup.',
+	),
 	LISTEN_ADDR: option(
 		'text',
 		Address,

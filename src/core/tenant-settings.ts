@@ -2,7 +2,8 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { NameField, nullable, oneOf } from './fields.ts';
 
-const AddressField = Type.String({
+/** An e-mail address. */
+export const AddressField = Type.String({
 	minLength: 3,
 	maxLength: 254,
 	pattern: "^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(\\.[A-Za-z0-9-]{1,63})*$",

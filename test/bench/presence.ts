@@ -39,6 +39,7 @@ const path = databasePath(folder);
 migrateDatabase(path, join(folder, 'backups'), systemClock.now());
 const container = createContainer({
 	settings,
+	secretsKey: undefined,
 	masterKey: 'x'.repeat(32),
 	version: '0.0.0',
 	clock: systemClock,

@@ -15,6 +15,7 @@ export interface Tenant {
 	rate_limit: Record<string, number> | null;
 	allowed_origins: string[] | null;
 	webhook_url: string | null;
+	smtp: Record<string, unknown> | null;
 	settings: Record<string, unknown>;
 	effective_settings: Record<string, unknown>;
 	features: Record<string, boolean>;

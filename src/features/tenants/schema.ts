@@ -17,6 +17,7 @@ import {
 import type { TenantId } from '../../core/ids.ts';
 import { defineOperation, type Operation } from '../../core/operation.ts';
 import { RateLimitField, RateLimitPatchField } from '../../core/rate-limit.ts';
+import { SmtpField, SmtpPatchField } from '../../core/smtp.ts';
 import {
 	EffectiveSettingsField,
 	SettingsField,
@@ -65,6 +66,7 @@ const Tenant = Type.Object({
 	quotas: QuotasField,
 	allowed_origins: nullable(Type.Array(OriginField, { maxItems: 100 })),
 	webhook_url: nullable(WebhookUrlField),
+	smtp: nullable(SmtpField),
 	settings: SettingsField,
 	effective_settings: EffectiveSettingsField,
 	features: Type.Record(
@@ -92,6 +94,7 @@ const example = {
 	quotas: { messages_per_month: 100_000 },
 	allowed_origins: ['https://app.acme.com'],
 	webhook_url: 'https://acme.com/hooks/chat',
+	smtp: null,
 	settings: { history: 'joined' as const },
 	effective_settings: {
 		from_name: 'Acme',
@@ -204,6 +207,7 @@ Takes effect with the next request, and on open sockets. Only the master key mov
 			allowed_origins: Type.Optional(nullable(OriginsField)),
 			webhook_url: Type.Optional(nullable(WebhookUrlField)),
 			settings: Type.Optional(nullable(SettingsPatchField)),
+			smtp: Type.Optional(nullable(SmtpPatchField)),
 		},
 		{ additionalProperties: false },
 	),

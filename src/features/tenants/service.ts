@@ -51,7 +51,7 @@ export interface TenantsDeps extends UpdatingDeps, RemovingDeps {
 
 /** The use-cases of tenants. */
 export function createTenants(deps: TenantsDeps) {
-	const { writer, read, clock, ids, random, defaultRateLimit } = deps;
+	const { writer, read, clock, ids, random, defaultRateLimit, vault } = deps;
 
 	async function create(
 		caller: OperatorCaller,
@@ -93,7 +93,25 @@ export function createTenants(deps: TenantsDeps) {
 				{ name: 'default', permissions: ['full_access'], expires_at: null },
 				{ ids, random, now: clock.now() },
 			);
+<<<<<<< HEAD
 			return { ...(await create(caller, input, key)), api_key: key.api_key };
+=======
+			const unplanned = newRow(input, ids('tenant'), act.at);
+			return writer.commit(controlPlane(caller), async (tx) => {
+				const { plan_id } = input;
+				const plan =
+					plan_id === undefined || plan_id === null
+						? caller.plan
+						: (await requirePlan(tx, caller, plan_id)).plan;
+				const row = { ...unplanned, plan };
+				const tenant = await tx.tenants.insert(row, epoch);
+				await insertKey(tx, tenant, key);
+				const value = await shownOf(tx, row, vault);
+				const target = { tenant_id: row.tenant_id };
+				await record(tx, caller, { ...act, tenant, plan, target, after: value });
+				return { value: { ...value, api_key: key.api_key } };
+			});
+>>>>>>> 579cc74 (tenants: smtp, with a password that is encrypted and never shown)
 		},
 
 		/** Creates a tenant whose keys are made by whoever asks. @throws as `create`. */
@@ -118,7 +136,10 @@ export function createTenants(deps: TenantsDeps) {
 			const { status = null, q = null } = wanted;
 			const rows = await read.tenants.list({ before, limit: limit + 1, plan, status, q });
 			const { items, next_cursor } = pageOf(rows, limit, ({ tenant }) => String(tenant));
-			return { tenants: await Promise.all(items.map((row) => shownOf(read, row))), next_cursor };
+			return {
+				tenants: await Promise.all(items.map((row) => shownOf(read, row, vault))),
+				next_cursor,
+			};
 		},
 
 		/** @throws `NOT_FOUND` for an unknown tenant. */
@@ -126,7 +147,7 @@ export function createTenants(deps: TenantsDeps) {
 			caller: OperatorCaller,
 			{ tenant_id }: InputOf<typeof getTenant>,
 		): Promise<OutputOf<typeof getTenant>> =>
-			shownOf(read, await requireTenantRow(read, caller, tenant_id)),
+			shownOf(read, await requireTenantRow(read, caller, tenant_id), vault),
 
 		update: createUpdating(deps),
 		...createHalting(deps),

@@ -10,7 +10,8 @@ import {
 	type TestTenant,
 } from '../../helpers/tenants.ts';
 import { eventually } from '../../helpers/wait.ts';
-import { CALLERS, type CallerName, PERMISSION_OF, PERMISSIONS } from './expected.ts';
+import { CALLERS, type CallerName } from './expected.ts';
+import { PERMISSION_OF, PERMISSIONS } from './permissions.ts';
 import type { Twins } from './twins.ts';
 
 export interface Callers {

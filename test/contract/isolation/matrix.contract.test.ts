@@ -9,7 +9,8 @@ import { upgradeAnswer } from '../../helpers/raw-http.ts';
 import { createKey, createManagementKey, operator } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { CALLER_NAMES, type Callers, createCallers } from './callers.ts';
-import { BACKEND_ROWS, type CallerName, HTTP_ROWS, PERMISSION_OF, type Row } from './expected.ts';
+import { BACKEND_ROWS, type CallerName, HTTP_ROWS, type Row } from './expected.ts';
+import { PERMISSION_OF } from './permissions.ts';
 import { requestFor, type Subject } from './requests.ts';
 import { createPlace, createTwins, snapshotOf } from './twins.ts';
 

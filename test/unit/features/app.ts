@@ -66,6 +66,7 @@ export async function openApp(env: Record<string, string> = {}) {
 	const container = createContainer({
 		settings,
 		masterKey: 'x'.repeat(32),
+		secretsKey: 'y'.repeat(32),
 		version: '0.0.0',
 		clock,
 		random: systemRandom,

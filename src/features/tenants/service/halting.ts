@@ -4,6 +4,7 @@ import type { Effect } from '../../../core/effect.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
 import type { Random } from '../../../core/random.ts';
+import type { Vault } from '../../../core/vault.ts';
 import { controlPlane } from '../../../db/change.ts';
 import type { Writer } from '../../../db/writer.ts';
 import { newAct, record } from '../../audit/service.ts';
@@ -15,6 +16,7 @@ export interface HaltingDeps {
 	writer: Writer<TenantsTx>;
 	clock: Clock;
 	random: Random;
+	vault: Vault;
 }
 
 /** What becomes of a tenant. */
@@ -47,7 +49,7 @@ const RESUME: Step = {
 };
 
 /** Makes the use-case of a step. */
-export function createSteps({ writer, clock, random }: HaltingDeps) {
+export function createSteps({ writer, clock, random, vault }: HaltingDeps) {
 	/**
 	 * Does one step, with its entry in the audit log; one that was done already changes nothing.
 	 *
@@ -65,12 +67,12 @@ export function createSteps({ writer, clock, random }: HaltingDeps) {
 			return writer.commit(controlPlane(caller), async (tx) => {
 				const before = await requireTenantRow(tx, caller, tenant_id);
 				const changed = become(before, act.at, caller);
-				if (changed === undefined) return { value: await shownOf(tx, before) };
+				if (changed === undefined) return { value: await shownOf(tx, before, vault) };
 				const row = { ...changed, version: before.version + 1, updated_at: act.at };
 				await tx.tenants.update(row);
-				const value = await shownOf(tx, row);
+				const value = await shownOf(tx, row, vault);
 				const { tenant, plan } = row;
-				const told = { before: await shownOf(tx, before), after: value };
+				const told = { before: await shownOf(tx, before, vault), after: value };
 				await record(tx, caller, { ...act, tenant, plan, target: { tenant_id }, ...told });
 				return { value, effects: [{ name: effect, tenant_id }] };
 			});

@@ -5,10 +5,12 @@ import { AppError } from '../../../core/errors.ts';
 import type { TenantId } from '../../../core/ids.ts';
 import { fromJsonColumn } from '../../../core/json.ts';
 import { type OwnSettings, settingsInEffect } from '../../../core/tenant-settings.ts';
+import type { Vault } from '../../../core/vault.ts';
 import type { Stored } from '../../../db/client.ts';
 import type { KeysTx } from '../../keys/service.ts';
 import { type Inherited, inheritedFrom, type PlansTx } from '../../plans/service.ts';
 import type { TenantRow, TenantsStore } from '../store.ts';
+import { shownSmtp } from './smtp.ts';
 
 export interface TenantsTx extends KeysTx, PlansTx {
 	tenants: Stored<TenantsStore>;
@@ -50,7 +52,11 @@ export const settingsOf = (row: Pick<TenantRow, 'settings'>, inherited: Inherite
 	settingsInEffect(ownSettings(row), inherited.settings);
 
 /** A tenant as an operator sees it: nothing that is secret. */
-export async function shownOf(tx: Pick<TenantsTx, 'plans'>, row: Omit<TenantRow, 'tenant'>) {
+export async function shownOf(
+	tx: Pick<TenantsTx, 'plans'>,
+	row: Omit<TenantRow, 'tenant'>,
+	vault: Vault,
+) {
 	const inherited = await inheritedFrom(tx, row.plan);
 	return {
 		tenant_id: row.tenant_id,
@@ -63,6 +69,7 @@ export async function shownOf(tx: Pick<TenantsTx, 'plans'>, row: Omit<TenantRow,
 		quotas: fromJsonColumn(row.quotas) ?? {},
 		allowed_origins: fromJsonColumn(row.allowed_origins),
 		webhook_url: row.webhook_url,
+		smtp: shownSmtp(row, vault),
 		settings: ownSettings(row),
 		effective_settings: settingsOf(row, inherited),
 		features: inherited.features,

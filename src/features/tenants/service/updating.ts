@@ -9,6 +9,7 @@ import type { InputOf, OutputOf } from '../../../core/operation.ts';
 import { requireVersion } from '../../../core/precondition.ts';
 import type { Random } from '../../../core/random.ts';
 import { type Bounds, requireMetadataSize } from '../../../core/validation.ts';
+import type { Vault } from '../../../core/vault.ts';
 import { controlPlane } from '../../../db/change.ts';
 import type { Writer } from '../../../db/writer.ts';
 import { newAct, record } from '../../audit/service.ts';
@@ -18,12 +19,14 @@ import type { updateTenant } from '../schema.ts';
 import type { TenantRow } from '../store.ts';
 import { rateOf } from './rate.ts';
 import { ownSettings, requireKeptRow, shownOf, type TenantsTx, toObjectColumn } from './rows.ts';
+import { smtpAfter } from './smtp.ts';
 
 export interface UpdatingDeps {
 	writer: Writer<TenantsTx>;
 	clock: Clock;
 	random: Random;
 	bounds: Bounds;
+	vault: Vault;
 	/** Requests per second of a tenant without a limit of its own; 0: none. */
 	defaultRateLimit: number;
 }
@@ -32,7 +35,7 @@ type Patch = Omit<InputOf<typeof updateTenant>, 'tenant_id'>;
 
 /** The use-case that changes a tenant. */
 export function createUpdating(deps: UpdatingDeps) {
-	const { writer, clock, random, bounds, defaultRateLimit } = deps;
+	const { writer, clock, random, bounds, defaultRateLimit, vault } = deps;
 
 	/** The row as the patch makes it. Where it cannot be so, it says what of the patch is to blame. */
 	function patched(before: TenantRow, patch: Patch): TenantRow {
@@ -56,6 +59,7 @@ export function createUpdating(deps: UpdatingDeps) {
 			const quotas = mergePatch(fromJsonColumn(before.quotas) ?? {}, patch.quotas ?? null);
 			row.quotas = quotas === null ? null : toObjectColumn(quotas as object);
 		}
+		if (patch.smtp !== undefined) Object.assign(row, smtpAfter(before, patch.smtp, vault));
 		if (patch.settings !== undefined) row.settings = mergedSettings(before, patch.settings);
 		return row;
 	}
@@ -100,8 +104,8 @@ export function createUpdating(deps: UpdatingDeps) {
 			const version = before.version + 1;
 			const row = { ...patched(before, patch), plan, version, updated_at: act.at };
 			await tx.tenants.update(row);
-			const value = await shownOf(tx, row);
-			const changed = { before: await shownOf(tx, before), after: value };
+			const value = await shownOf(tx, row, vault);
+			const changed = { before: await shownOf(tx, before, vault), after: value };
 			const { tenant } = row;
 			await record(tx, caller, { ...act, tenant, plan, target: { tenant_id }, ...changed });
 			// What it has used this month goes with it, from the one pool into the other.

@@ -1,0 +1,48 @@
+import { AppError } from '../../../core/errors.ts';
+import { fromJsonColumn } from '../../../core/json.ts';
+import { mergePatch } from '../../../core/merge-patch.ts';
+import type { SmtpPatch, StoredSmtp } from '../../../core/smtp.ts';
+import type { Vault } from '../../../core/vault.ts';
+import type { TenantRow } from '../store.ts';
+
+type SmtpColumns = Pick<TenantRow, 'smtp' | 'smtp_secret'>;
+
+const NEEDED = ['host', 'port', 'user'] as const;
+
+/**
+ * The columns as a merge patch makes them; null takes all of it away.
+ *
+ * @throws `VALIDATION_ERROR` naming what is missing: with another host or user the password, which must not
+ * go where its owner never sent it.
+ * @throws `UNAVAILABLE` where the server has no key.
+ */
+export function smtpAfter(
+	before: SmtpColumns & Pick<TenantRow, 'tenant_id'>,
+	patch: SmtpPatch | null,
+	vault: Vault,
+): SmtpColumns {
+	if (patch === null) return { smtp: null, smtp_secret: null };
+	const { pass, ...rest } = patch;
+	const earlier: StoredSmtp | null = fromJsonColumn(before.smtp);
+	const merged = mergePatch(earlier ?? {}, rest) as Partial<StoredSmtp>;
+	for (const name of NEEDED) if (merged[name] === undefined) throw missing(name);
+	const isElsewhere = merged.host !== earlier?.host || merged.user !== earlier?.user;
+	if (pass === undefined && isElsewhere) throw missing('pass');
+	const smtp_secret =
+		pass === undefined ? before.smtp_secret : Buffer.from(vault.seal(pass, aboutOf(before)));
+	return { smtp: JSON.stringify(merged), smtp_secret };
+}
+
+/** As operators see it; the password only whether it can be read. */
+export function shownSmtp(row: SmtpColumns & Pick<TenantRow, 'tenant_id'>, vault: Vault) {
+	const stored: StoredSmtp | null = fromJsonColumn(row.smtp);
+	if (stored === null) return null;
+	const isReadable =
+		row.smtp_secret !== null && vault.open(row.smtp_secret, aboutOf(row)) !== undefined;
+	return { ...stored, password: isReadable ? ('set' as const) : ('unreadable' as const) };
+}
+
+const aboutOf = ({ tenant_id }: Pick<TenantRow, 'tenant_id'>): string => `smtp of ${tenant_id}`;
+
+const missing = (name: string): AppError =>
+	new AppError('VALIDATION_ERROR', 'Missing field', { field: `/smtp/${name}` });
