@@ -200,14 +200,9 @@ function createControlPlane(parts: Parts) {
 function createManaged(parts: Parts, purging: ReturnType<typeof createPurging>) {
 	const { settings } = parts;
 	const tenants = createTenants({
-<<<<<<< HEAD
 		...{ ...parts, purging },
 		pause: (ms) => Bun.sleep(ms),
-=======
-		...parts,
-		...{ purging, pause },
 		vault: createVault(parts.secretsKey, parts.random),
->>>>>>> 579cc74 (tenants: smtp, with a password that is encrypted and never shown)
 		retentionMs: settings.DELETED_TENANT_RETENTION,
 		defaultRateLimit: settings.DEFAULT_RATE_LIMIT,
 	});

@@ -71,7 +71,7 @@ export function createTenants(deps: TenantsDeps) {
 			const row = { ...unplanned, plan };
 			const tenant = await tx.tenants.insert(row, epoch);
 			if (key !== undefined) await insertKey(tx, tenant, key);
-			const value = await shownOf(tx, row);
+			const value = await shownOf(tx, row, vault);
 			const target = { tenant_id: row.tenant_id };
 			await record(tx, caller, { ...act, tenant, plan, target, after: value });
 			return { value: { ...value, ...(key && { api_key: key.api_key }) } };
@@ -93,25 +93,7 @@ export function createTenants(deps: TenantsDeps) {
 				{ name: 'default', permissions: ['full_access'], expires_at: null },
 				{ ids, random, now: clock.now() },
 			);
-<<<<<<< HEAD
 			return { ...(await create(caller, input, key)), api_key: key.api_key };
-=======
-			const unplanned = newRow(input, ids('tenant'), act.at);
-			return writer.commit(controlPlane(caller), async (tx) => {
-				const { plan_id } = input;
-				const plan =
-					plan_id === undefined || plan_id === null
-						? caller.plan
-						: (await requirePlan(tx, caller, plan_id)).plan;
-				const row = { ...unplanned, plan };
-				const tenant = await tx.tenants.insert(row, epoch);
-				await insertKey(tx, tenant, key);
-				const value = await shownOf(tx, row, vault);
-				const target = { tenant_id: row.tenant_id };
-				await record(tx, caller, { ...act, tenant, plan, target, after: value });
-				return { value: { ...value, api_key: key.api_key } };
-			});
->>>>>>> 579cc74 (tenants: smtp, with a password that is encrypted and never shown)
 		},
 
 		/** Creates a tenant whose keys are made by whoever asks. @throws as `create`. */
