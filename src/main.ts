@@ -1,9 +1,11 @@
 import './production.ts';
 import { AddressRefused } from './app/server.ts';
+import { apply } from './cli/apply.ts';
 import { type Command, UsageError } from './cli/arguments.ts';
 import { audit } from './cli/audit.ts';
 import { backup } from './cli/backup.ts';
 import { exportTenant } from './cli/export.ts';
+import { exportConfig } from './cli/export-config.ts';
 import { CommandFailed } from './cli/failure.ts';
 import { healthcheck } from './cli/healthcheck.ts';
 import { helpText } from './cli/help.ts';
@@ -36,6 +38,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 	audit,
 	export: exportTenant,
 	import: importTenant,
+	apply,
+	'export-config': exportConfig,
 	healthcheck: plain(healthcheck),
 	version: plain(() => print(version)),
 	help: plain(() => print(helpText())),
@@ -57,7 +61,7 @@ async function run(words: readonly string[]): Promise<number> {
 	} catch (error) {
 		if (error instanceof UsageError) {
 			console.error(`chatapi: ${error.message}\nTry: chatapi --help`);
-			return 2;
+			return error.exitCode;
 		}
 		console.error(isExpected(error) ? `chatapi: ${error.message}` : error);
 		return 1;

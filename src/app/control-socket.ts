@@ -1,6 +1,7 @@
 /**
  * What the operator's commands ask of a running server, over a socket in the data directory that only its
- * user can open: whoever can, could write the files themselves.
+ * user can open: whoever can, could write the files themselves. Beside `/import` it is the server's own HTTP API, in
+ * the operator's name.
  *
  * Lifecycle: `listen` once the server does; `stop` before the writer is drained. A command that goes away
  * takes its import with it.
@@ -13,6 +14,7 @@ import { runFileJob } from '../db/file-jobs.ts';
 import { DatabaseRefused } from '../db/migrate.ts';
 import { openTenantFile } from '../db/tenant-file.ts';
 import type { Imported } from '../features/imports/service.ts';
+import { requestTarget } from '../http/request-target.ts';
 import type { Container } from './container.ts';
 
 /** One line of an answer. */
@@ -33,10 +35,15 @@ interface ImportRequest {
 	isNewEpoch: boolean;
 }
 
-type Part = Pick<Container, 'settings' | 'log' | 'features'>;
+interface Part extends Pick<Container, 'settings' | 'log' | 'features'> {
+	masterKey: string;
+	/** The HTTP API. */
+	answerHttp(request: Request): Response | Promise<Response>;
+}
 
 /** Listens. Where it cannot, the server goes on without: commands then need it stopped. */
-export function listenForCommands({ settings, log, features }: Part): ControlSocket {
+export function listenForCommands(part: Part): ControlSocket {
+	const { settings, log, features } = part;
 	const path = controlSocketPath(settings.DATA_DIR);
 	let isStopping = false;
 	const running = new Set<Promise<void>>();
@@ -89,7 +96,12 @@ export function listenForCommands({ settings, log, features }: Part): ControlSoc
 		server = Bun.serve({
 			unix: path,
 			development: false,
-			async fetch(request) {
+			async fetch(request, listening) {
+				if (requestTarget(request.url).path !== '/import') {
+					// As long as it takes: a document may be large.
+					listening.timeout(request, 0);
+					return part.answerHttp(asOperator(request, part.masterKey));
+				}
 				const asked = await requestOf(request);
 				return asked === undefined ? new Response(null, { status: 404 }) : answer(asked);
 			},
@@ -111,8 +123,16 @@ export function listenForCommands({ settings, log, features }: Part): ControlSoc
 
 const encoder = new TextEncoder();
 
+/** The same request by the operator, whatever credential it came with. */
+function asOperator(request: Request, masterKey: string): Request {
+	const headers = new Headers(request.headers);
+	headers.delete('Authorization');
+	headers.set('X-Master-Key', masterKey);
+	return new Request(request, { headers });
+}
+
 async function requestOf(request: Request): Promise<ImportRequest | undefined> {
-	if (request.method !== 'POST' || new URL(request.url).pathname !== '/import') return undefined;
+	if (request.method !== 'POST') return undefined;
 	const body: unknown = await request.json().catch(() => undefined);
 	const { file, is_new_epoch } = (body ?? {}) as { file?: unknown; is_new_epoch?: unknown };
 	if (typeof file !== 'string' || !file.startsWith('/')) return undefined;

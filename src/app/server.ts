@@ -44,6 +44,8 @@ export interface RunningServer {
 	server: Server<Socket>;
 	/** Serves /metrics without a key on METRICS_ADDR, where one is set. */
 	metricsServer: Server<undefined> | undefined;
+	/** Answers a request that came some other way. */
+	answerHttp(request: Request): Response | Promise<Response>;
 }
 
 /** Far above our own limit: what is larger is Bun's to refuse, with a bare 413. */
@@ -128,6 +130,7 @@ export function startServer(container: Container): RunningServer {
 		url: localUrl({ ...address, port: server.port ?? address.port }),
 		gateway,
 		server,
+		answerHttp: (request) => app.handle(request),
 		metricsServer: settings.METRICS_ADDR === '' ? undefined : serveMetrics(container),
 	};
 }

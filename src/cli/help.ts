@@ -19,6 +19,8 @@ Commands:
   export        Write one tenant into a file; see: chatapi export --help
   import        Bring the tenant of a file in; see: chatapi import --help
   audit         Prove that the audit log is whole; see: chatapi audit --help
+  apply         Make plans, tenants and keys what a document says; see: chatapi apply --help
+  export-config Write them as such a document; see: chatapi export-config --help
   healthcheck   Ask the server of the same settings for its health: exit code 0 or 1
   version       Print the version
   help          Print this

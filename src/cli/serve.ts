@@ -72,7 +72,7 @@ export async function serve(): Promise<number> {
 	}
 	container.disk.start();
 	const running = startServer(container);
-	const commands = listenForCommands(container);
+	const commands = listenForCommands({ ...container, ...running, masterKey });
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
 	await signalled;

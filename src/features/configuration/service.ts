@@ -135,11 +135,16 @@ export function createConfiguration<Tx extends ConfigurationTx>(deps: Configurat
 			add(made, earlier);
 			earlier = earlierPart(once, ++part);
 		}
-		for (const slice of isSmall ? [items] : slicesOf(items)) {
+		// The comparison found these as they are to be.
+		for (const { action, kind } of made.changes) {
+			if (action !== 'pruned' && pass.unchanged[LISTS[kind]] > 0) pass.unchanged[LISTS[kind]]--;
+		}
+		const toMake = made.changes.length + total;
+		for (const slice of isSmall && items.length > 0 ? [items] : slicesOf(items)) {
 			if (deps.isDraining()) throw new AppError('UNAVAILABLE', 'The server is shutting down');
 			const startedAt = clock.monotonic();
 			add(made, await make(pass, slice, once?.part(part++)));
-			progress = { state: 'changing', done: made.changes.length, total };
+			progress = { state: 'changing', done: made.changes.length, total: toMake };
 			await pause(clock.monotonic() - startedAt);
 		}
 		return made;
@@ -201,6 +206,7 @@ export function createConfiguration<Tx extends ConfigurationTx>(deps: Configurat
 export type Configuration = ReturnType<typeof createConfiguration>;
 
 const IDLE: OutputOf<typeof getProgress> = { state: 'idle', done: 0, total: 0 };
+const LISTS = { plan: 'plans', tenant: 'tenants', api_key: 'api_keys' } as const;
 const NONE: Findings['unchanged'] = { plans: 0, tenants: 0, api_keys: 0 };
 
 function add(sum: Findings, { changes, api_keys }: Findings): void {
