@@ -51,8 +51,8 @@ type Applied = OutputOf<typeof applyConfiguration>;
 const ATOMIC_MAX = 100;
 /** Changes of a slice, where there are more. */
 const SLICE_MAX = 25;
-/** How long a comparison goes on before others have a turn. */
-const TURN_MS = 5;
+/** How long a comparison goes on before others have a turn, as long as it took: a send takes several. */
+const TURN_MS = 2;
 
 /** The use-cases of configuration as code. */
 export function createConfiguration<Tx extends ConfigurationTx>(deps: ConfigurationDeps<Tx>) {
@@ -89,8 +89,9 @@ export function createConfiguration<Tx extends ConfigurationTx>(deps: Configurat
 			await item.reconcile(pass);
 			const weight = pass.changes.slice(before).filter(({ action }) => action !== 'kept').length;
 			if (weight > 0) differing.push({ ...item, weight });
-			if (clock.monotonic() - turnAt < TURN_MS) return;
-			await pause(0);
+			const ms = clock.monotonic() - turnAt;
+			if (ms < TURN_MS) return;
+			await pause(ms);
 			turnAt = clock.monotonic();
 		}
 		for (const [index, item] of items.entries()) {
