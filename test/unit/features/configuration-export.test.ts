@@ -76,4 +76,29 @@ describe('an export', () => {
 			'VALIDATION_ERROR',
 		);
 	});
+
+	test('has no password of smtp; applied, it leaves it, and with one it is stored but once', async () => {
+		const smtp = { host: 'smtp.acme.com', port: 587, user: 'acme', pass: 'correct horse' };
+		const wanted: Document = { tenants: [{ name: 'Mailing', smtp }] };
+		const columns = () => app.rows('SELECT smtp, smtp_secret FROM tenants');
+
+		const made = await apply(structuredClone(wanted));
+		const stored = columns();
+		const again = await apply(structuredClone(wanted));
+		const document = await exported(100);
+		const back = await apply(structuredClone(document));
+
+		expect(JSON.stringify([made.changes, document])).not.toContain('correct horse');
+		expect(stored[0]?.smtp_secret).not.toBeNull();
+		expect([again.changes, back.changes]).toEqual([[], []]);
+		expect(columns()).toEqual(stored);
+		expect(document.tenants?.[0]?.smtp).toEqual({ host: 'smtp.acme.com', port: 587, user: 'acme' });
+		const moved = await apply({ tenants: [{ name: 'Mailing', smtp: { ...smtp, port: 25 } }] });
+		expect(moved.changes[0]?.fields).toEqual([
+			{ field: 'smtp.port', before: 587, after: 25 },
+			{ field: 'smtp.pass', before: null, after: '(secret)' },
+		]);
+		await apply({ tenants: [{ name: 'Mailing', smtp: null }] });
+		expect(columns()).toEqual([{ smtp: null, smtp_secret: null }]);
+	});
 });

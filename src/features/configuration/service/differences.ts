@@ -46,7 +46,7 @@ const own = (object: Fields, name: string): unknown =>
 	Object.hasOwn(object, name) ? object[name] : undefined;
 
 /** Never told, whatever it is a member of. */
-const SECRETS: ReadonlySet<string> = new Set(['password']);
+const SECRETS: ReadonlySet<string> = new Set(['pass']);
 
 /** Every leaf that differs between two plain values, by its path. */
 export function changesOf(field: string, before: unknown, after: unknown): FieldChange[] {

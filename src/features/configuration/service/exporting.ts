@@ -13,7 +13,7 @@ import type { ConfigurationStore } from '../store.ts';
 import { plainOf } from './differences.ts';
 import { allKeys, type ShownKey } from './keys.ts';
 import type { Operations } from './pass.ts';
-import { isLive, type ShownTenant } from './tenants.ts';
+import { isLive, type ShownTenant, writtenSmtp } from './tenants.ts';
 
 export interface ExportingDeps {
 	operations: Operations;
@@ -87,7 +87,9 @@ export function createExporting({ operations, names }: ExportingDeps) {
 
 /** What of a tenant is configuration: neither what it is called by, nor what became of it. */
 const configurationOf = (tenant: ShownTenant): Record<string, unknown> =>
-	Object.fromEntries(TENANT_FIELDS.map((field) => [field, tenant[field]]));
+	Object.fromEntries(
+		TENANT_FIELDS.map((field) => [field, field === 'smtp' ? writtenSmtp(tenant) : tenant[field]]),
+	);
 
 /** Those that say something. */
 const stated = (fields: Record<string, unknown>): Record<string, unknown> =>

@@ -57,13 +57,20 @@ async function create(pass: Pass, wanted: TenantWanted): Promise<TenantId | null
 		...newOf<InputOf<typeof createTenant>>(fields),
 		...(plan?.id && { plan_id: plan.id }),
 	};
+	const { smtp } = input as Pick<TenantWanted, 'smtp'>;
+	const setSmtp = async (tenant_id: TenantId) => {
+		if (smtp == null) return;
+		await pass.operations.tenants.update(pass.caller, { tenant_id, smtp });
+	};
 	if (keys !== undefined) {
 		const { tenant_id } = await pass.operations.tenants.createWithoutKey(pass.caller, input);
+		await setSmtp(tenant_id);
 		keep(pass, tenant_id);
 		pass.changes.push({ ...change, id: tenant_id, fields: told });
 		return tenant_id;
 	}
 	const { tenant_id, api_key } = await pass.operations.tenants.create(pass.caller, input);
+	await setSmtp(tenant_id);
 	keep(pass, tenant_id);
 	pass.changes.push({ ...change, id: tenant_id, fields: told });
 	const { api_keys } = await pass.operations.keys.list(pass.caller, { tenant_id });
@@ -78,7 +85,13 @@ async function update(pass: Pass, wanted: TenantWanted, tenant_id: TenantId): Pr
 	const before = await pass.operations.tenants.get(pass.caller, { tenant_id });
 	requireLive(before);
 	keep(pass, tenant_id);
-	const { patch, fields: changed } = differenceOf(before, fields);
+	const { smtp, ...plainFields } = fields;
+	const { patch, fields: changed } = differenceOf(before, plainFields);
+	const mail = smtpDifference(before, smtp);
+	if (mail !== undefined) {
+		patch.smtp = mail.patch;
+		changed.push(...mail.fields);
+	}
 	const plan = await planOf(pass, wanted);
 	if (plan !== undefined && plan.id !== before.plan_id) {
 		const was = await nameOfPlan(pass, before.plan_id);
@@ -150,4 +163,31 @@ export async function pruneTenant(pass: Pass, tenant_id: TenantId, name: string)
 	if (!isLive(status)) return;
 	if (!isDry) await operations.tenants.remove(caller, { tenant_id });
 	changes.push({ action: 'pruned', kind: 'tenant', name, id: tenant_id, fields: [] });
+}
+
+/** What of a tenant's smtp a document can say: nobody can read its password. */
+export function writtenSmtp({ smtp }: Pick<ShownTenant, 'smtp'>): object | null {
+	if (smtp === null) return null;
+	const { password: _, ...written } = smtp;
+	return written;
+}
+
+/**
+ * What is to become of a tenant's smtp; undefined where it stays. A password goes with other changes, or where none
+ * can be read: one that differs alone cannot be noticed.
+ */
+function smtpDifference(
+	before: ShownTenant,
+	smtp: TenantWanted['smtp'],
+): { patch: object | null; fields: FieldChange[] } | undefined {
+	if (smtp === undefined) return undefined;
+	const { pass, ...written } = smtp ?? {};
+	const wanted = smtp === null ? null : written;
+	const { patch, fields } = differenceOf({ smtp: writtenSmtp(before) }, { smtp: wanted });
+	const isUnreadable = pass !== undefined && before.smtp?.password !== 'set';
+	if (fields.length === 0 && !isUnreadable) return undefined;
+	if (wanted === null) return { patch: null, fields };
+	if (pass === undefined) return { patch: patch.smtp as object, fields };
+	const secret = { field: 'smtp.pass', before: null, after: '(secret)' };
+	return { patch: { ...(patch.smtp as object), pass }, fields: [...fields, secret] };
 }
