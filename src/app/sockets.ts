@@ -51,8 +51,10 @@ export function createSockets(
 			positions: createPositionsReplay(read, caller, settings.LIVE_RECEIPTS_MAX),
 		}),
 		loggedBy: (tenant, cursors) => loggedBy(read, tenant, cursors),
-		countReplayed({ tenant }, frame) {
-			if (frame.startsWith(MESSAGE_FRAME)) meter.countDelivered(tenant, 1);
+		countReplayed({ tenant }, frames) {
+			let count = 0;
+			for (const frame of frames) if (frame.startsWith(MESSAGE_FRAME)) count++;
+			if (count > 0) meter.countDelivered(tenant, count);
 		},
 		greeting: {
 			heartbeat_ms: HEARTBEAT_MS,

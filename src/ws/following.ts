@@ -26,19 +26,21 @@ interface Missed {
 	through: number;
 }
 
+type Rooms = readonly { room_id: RoomId; unread: number }[];
+
 export interface FollowingDeps {
 	/** The user's rooms with what is unread in each. */
-	roomsOf(caller: UserCaller): Promise<readonly { room_id: RoomId; unread: number }[]>;
+	roomsOf(caller: UserCaller): Promise<Rooms>;
 	/** The notification topics that the user is subscribed to. */
 	subscriptionsOf(caller: UserCaller): Promise<readonly string[]>;
 	/** The tenant's log, up to its published end. */
 	endsOf(tenant: TenantNo): Promise<LogEnds>;
-	/** The frames that a user was not sent between two cursors, in their order. */
-	missedBy(caller: UserCaller, cursors: Missed): AsyncIterable<string>;
+	/** The frames that a user was not sent between two cursors, in their order and in pages. */
+	missedBy(caller: UserCaller, cursors: Missed): AsyncIterable<readonly string[]>;
 	/** Whether a socket of the user that follows these topics by name was told of anything between. */
 	wasTold(caller: UserCaller, cursors: Missed, topics: Iterable<string>): Promise<boolean>;
 	/** The same for the tenant itself, which is sent every event of its log. */
-	loggedBy(tenant: TenantNo, cursors: Missed): AsyncIterable<string>;
+	loggedBy(tenant: TenantNo, cursors: Missed): AsyncIterable<readonly string[]>;
 	/**
 	 * The positions that a user who goes on from a cursor may have missed: from which cursor on they are to
 	 * be told, and what is told.
@@ -47,8 +49,8 @@ export interface FollowingDeps {
 		caller: UserCaller,
 		after: number,
 	): Promise<{ from: number; positions: PositionsReplay }>;
-	/** Told of every frame that was replayed. */
-	countReplayed(caller: TenantCaller, frame: string): void;
+	/** Told of all frames that were replayed. */
+	countReplayed(caller: TenantCaller, frames: readonly string[]): void;
 	/** What `connected` says of the server. */
 	greeting: Readonly<Record<string, unknown>>;
 }
@@ -73,7 +75,27 @@ const WRITE_BYTES = 16 * 1024;
 /** Unsent beyond this, a replay waits: far below what makes a slow consumer. */
 const PAUSE_BYTES = 64 * 1024;
 
-async function* nothing(): AsyncGenerator<string, void, void> {}
+async function* nothing(): AsyncGenerator<string[], void, void> {}
+
+/** The user's rooms at a cursor. */
+interface Seen {
+	rooms: Rooms;
+	at: number;
+}
+
+/** A page in pieces that are each worth a write. */
+function* writesOf(page: readonly string[]): Generator<readonly string[], void, void> {
+	let begin = 0;
+	let bytes = 0;
+	for (const [index, frame] of page.entries()) {
+		bytes += frame.length;
+		if (bytes < WRITE_BYTES) continue;
+		yield page.slice(begin, index + 1);
+		begin = index + 1;
+		bytes = 0;
+	}
+	if (begin < page.length) yield page.slice(begin);
+}
 
 export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): Following {
 	const roomsOf = async (caller: TenantCaller) => (isUser(caller) ? deps.roomsOf(caller) : []);
@@ -98,9 +120,14 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 		isUser(caller) ? deps.missedBy(caller, cursors) : deps.loggedBy(caller.tenant, cursors);
 
 	/** A client that takes longer than events are kept is closed: when it comes back it is told `resync`. */
-	async function replay(socket: Socket, caller: TenantCaller, from: number): Promise<void> {
+	async function replay(
+		socket: Socket,
+		caller: TenantCaller,
+		from: number,
+		seen?: Seen,
+	): Promise<void> {
 		try {
-			await replayAll(socket, caller, from);
+			await replayAll(socket, caller, from, seen);
 		} catch (error) {
 			if (!(error instanceof EventsPruned)) throw error;
 			socket.end('slow_consumer');
@@ -110,23 +137,18 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 	/** Sends frames as fast as they are taken, and says how many; undefined once the socket is closed. */
 	async function sendAll(
 		socket: Socket,
-		frames: AsyncIterable<string>,
+		pages: AsyncIterable<readonly string[]>,
 	): Promise<number | undefined> {
 		let count = 0;
-		let bytes = 0;
-		const waiting: string[] = [];
-		for await (const frame of frames) {
-			waiting.push(frame);
-			deps.countReplayed(socket.grant.caller, frame);
-			count++;
-			bytes += frame.length;
-			if (bytes < WRITE_BYTES) continue;
-			socket.sendAll(waiting.splice(0));
-			bytes = 0;
-			while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
-			if (!socket.isOpen) return undefined;
+		for await (const page of pages) {
+			count += page.length;
+			for (const frames of writesOf(page)) {
+				socket.sendAll(frames);
+				deps.countReplayed(socket.grant.caller, frames);
+				while (socket.bufferedBytes() > PAUSE_BYTES) await socket.drained();
+				if (!socket.isOpen) return undefined;
+			}
 		}
-		socket.sendAll(waiting);
 		return socket.isOpen ? count : undefined;
 	}
 
@@ -136,7 +158,12 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 	 * Positions come before the events up to the same moment: whoever breaks off between two events goes on
 	 * from a cursor behind which nothing of them is missing.
 	 */
-	async function replayAll(socket: Socket, caller: TenantCaller, from: number): Promise<void> {
+	async function replayAll(
+		socket: Socket,
+		caller: TenantCaller,
+		from: number,
+		seen: Seen | undefined,
+	): Promise<void> {
 		const positions = await positionsFor(caller, from);
 		let after = from;
 		let count = 0;
@@ -149,9 +176,10 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 			after = through;
 			// From here to the end in one turn: on SQLite no await below leaves the microtasks.
 			if ((await endsOf(caller.tenant)).last_cursor !== through) continue;
-			for await (const frame of positions(through)) socket.send(frame);
-			const topics = await topicsOf(socket, caller, await roomsOf(caller));
-			for (const topic of topics) socket.subscribe(topic);
+			for await (const frames of positions(through)) socket.sendAll(frames);
+			// Whoever comes into a room or leaves it does so with an event.
+			const rooms = seen?.at === through ? seen.rooms : await roomsOf(caller);
+			for (const topic of await topicsOf(socket, caller, rooms)) socket.subscribe(topic);
 			socket.goLive(through);
 			return done(socket, epoch, through, count);
 		}
@@ -161,7 +189,7 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 	async function positionsFor(
 		caller: TenantCaller,
 		after: number,
-	): Promise<(through: number) => AsyncIterable<string>> {
+	): Promise<(through: number) => AsyncIterable<readonly string[]>> {
 		// A backend reads them over REST.
 		if (!isUser(caller)) return nothing;
 		const { from, positions } = await deps.positionsOf(caller, after);
@@ -192,7 +220,9 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 				...greeting,
 			}),
 		);
-		if (isResumed) return replay(socket, caller, start.after);
+		if (isResumed) {
+			return replay(socket, caller, start.after, { rooms, at: ends.last_cursor });
+		}
 		for (const topic of await topicsOf(socket, caller, rooms)) socket.subscribe(topic);
 		socket.goLive(ends.last_cursor);
 		if (start !== undefined) resync(socket, start.reason);

@@ -27,7 +27,8 @@ interface Missed {
 /**
  * A user in many rooms comes back to a thousand events: the time of a resume, which is that of a connect with
  * a cursor without that of one without, over the time in which hand-written SQL that knows where to
- * begin reads the same rows from the same file and puts them in order.
+ * begin reads the same rows from the same file and puts them in order: the messages, room by room, and the
+ * positions that moved with them. Of each, the first quartile counts: other work on the machine only adds.
  */
 export async function resumeOf(
 	target: Target,
@@ -37,43 +38,63 @@ export async function resumeOf(
 	const server = await target.start();
 	try {
 		const missed = await prepare(server, target.database);
-		const read = createReading(missed);
-		const measured = { resume: [] as number[], sql: [] as number[] };
+		const read = createReading(missed, (sql) => sql);
+		const readKept = createReading(missed, keptPrepared);
+		const measured = { resume: [] as number[], sql: [] as number[], kept: [] as number[] };
 		for (let round = 0; round < rounds; round++) {
-			const times = { plain: [] as number[], resumed: [] as number[], sql: [] as number[] };
+			const times = {
+				...{ plain: [] as number[], resumed: [] as number[] },
+				...{ sql: [] as number[], kept: [] as number[] },
+			};
 			for (let time = 0; time < TIMES; time++) {
 				times.plain.push(await visit(server, undefined));
 				times.resumed.push(await visit(server, missed.cursor));
 				times.sql.push(read());
+				times.kept.push(readKept());
 			}
-			const [plain, resumed, sql] = [times.plain, times.resumed, times.sql].map(
-				(all) => spreadOf(all).median,
-			) as [number, number, number];
+			const [plain, resumed, sql, kept] = [times.plain, times.resumed, times.sql, times.kept].map(
+				quartileOf,
+			) as [number, number, number, number];
 			measured.resume.push(resumed - plain);
 			measured.sql.push(sql);
+			measured.kept.push(kept);
 			progress(
-				`resume: round ${round + 1}/${rounds} connect ${shown(plain)} ms, with a cursor ${shown(resumed)} ms, SQL ${shown(sql)} ms`,
+				`resume: round ${round + 1}/${rounds} connect ${shown(plain)} ms, with a cursor ${shown(resumed)} ms, SQL ${shown(sql)} ms, kept prepared ${shown(kept)} ms`,
 			);
 		}
-		const ratio = spreadOf(
-			measured.resume.map((ms, index) => ms / (measured.sql[index] ?? Number.NaN)),
-		);
+		const title = `Resume of ${EVENTS} events in ${ROOMS} rooms, over hand-written SQL`;
+		const plain = rowOf(title, measured.resume, measured.sql);
+		const kept = rowOf(`${title} that is planned once`, measured.resume, measured.kept);
+		const isMet = plain.median <= RATIO_GOAL;
 		return {
 			name: 'resume',
 			rows: [
 				{
-					title: `Resume of ${EVENTS} events in ${ROOMS} rooms, over hand-written SQL`,
-					ratio: `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
-					own: spreadOf(measured.resume).median,
-					other: spreadOf(measured.sql).median,
-					unit: 'ms',
-					note: `lower is better; goal ≤ ${RATIO_GOAL}: ${ratio.median <= RATIO_GOAL ? 'met' : 'MISSED'}`,
+					...plain.row,
+					note: `lower is better; goal ≤ ${RATIO_GOAL}: ${isMet ? 'met' : 'MISSED'}`,
 				},
+				{ ...kept.row, note: 'lower is better' },
 			],
 		};
 	} finally {
 		await server.stop();
 	}
+}
+
+/** The end of the fastest quarter. */
+const quartileOf = (values: readonly number[]): number =>
+	values.toSorted((one, other) => one - other)[values.length >> 2] ?? Number.NaN;
+
+function rowOf(title: string, own: readonly number[], other: readonly number[]) {
+	const { median, min, max } = spreadOf(own.map((ms, index) => ms / (other[index] ?? Number.NaN)));
+	const row = {
+		title,
+		ratio: `${median.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`,
+		own: spreadOf(own).median,
+		other: spreadOf(other).median,
+		unit: 'ms',
+	};
+	return { row, median };
 }
 
 async function prepare(server: Server, database: string): Promise<Missed> {
@@ -109,10 +130,12 @@ async function prepare(server: Server, database: string): Promise<Missed> {
 async function visit({ endpoint }: Server, cursor: string | undefined): Promise<number> {
 	const connection = await connect(endpoint.port);
 	const over = Promise.withResolvers<void>();
-	let frames = 0;
+	let messages = 0;
+	let positions = 0;
 	const reader = new FrameReader((_opcode, bytes, start, end) => {
-		frames++;
 		const type = bytes.toString('latin1', start, Math.min(end, start + 24));
+		if (type.startsWith('{"type":"message"')) messages++;
+		if (type.startsWith('{"type":"positions"')) positions++;
 		if (type.startsWith(cursor === undefined ? '{"type":"connected"' : '{"type":"replay.done"')) {
 			over.resolve();
 		}
@@ -129,8 +152,10 @@ async function visit({ endpoint }: Server, cursor: string | undefined): Promise<
 	await withDeadline(over.promise, DEADLINE_MS, 'a resume');
 	const ms = performance.now() - begin;
 	connection.close();
-	if (cursor !== undefined && frames !== EVENTS + 2) {
-		throw new Error(`a resume brought ${frames - 2} of ${EVENTS} events`);
+	if (cursor !== undefined && (messages !== EVENTS || positions !== ROOMS)) {
+		throw new Error(
+			`a resume brought ${messages} of ${EVENTS} messages, ${positions} of ${ROOMS} positions`,
+		);
 	}
 	return ms;
 }
@@ -140,8 +165,18 @@ const requestOf = (endpoint: Endpoint, cursor: string | undefined): Buffer => {
 	return upgradeRequest(endpoint, { path, user_id: READER, room_id: '' });
 };
 
+/**
+ * A value behind a plus is one that SQLite does not look at while it plans: then it does not plan anew for each.
+ *
+ * @see `prepare` in src/db/statement.ts
+ */
+const keptPrepared = (sql: string): string => sql.replaceAll('?', '+?');
+
 /** Reads the same rows by hand; returns how many milliseconds it took. */
-function createReading({ database, room_ids, cursor }: Missed): () => number {
+function createReading(
+	{ database, room_ids, cursor }: Missed,
+	written: (sql: string) => string,
+): () => number {
 	const db = new Database(database, { readonly: true });
 	const after = Number.parseInt(cursor.slice(5), 32);
 	const places = room_ids.map((room_id) => {
@@ -156,17 +191,26 @@ function createReading({ database, room_ids, cursor }: Missed): () => number {
 		return place;
 	});
 	const ofRoom = db.prepare<{ cursor: number }, [number, number, number]>(
-		`SELECT m.cursor, m.message_id, r.room_id, m.seq, m.sender_id, m.content, m.meta,
+		written(`SELECT m.cursor, m.message_id, r.room_id, m.seq, m.sender_id, m.content, m.meta,
 			m.client_msg_id, m.created_at
 		FROM messages m JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
-		WHERE m.tenant = ? AND m.room = ? AND m.seq >= ? ORDER BY m.seq`,
+		WHERE m.tenant = ? AND m.room = ? AND m.seq >= ? ORDER BY m.seq`),
+	);
+	const moved = db.prepare<{ room_id: string }, [number, string, number]>(
+		written(`SELECT r.room_id, p.user_id, p.read_seq, p.delivered_seq
+		FROM memberships m INDEXED BY memberships_by_user
+		CROSS JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		CROSS JOIN positions p ON p.tenant = m.tenant AND p.room = m.room
+		WHERE m.tenant = ? AND m.user_id = ? AND p.changed_cursor > ?`),
 	);
 	return () => {
 		const begin = performance.now();
 		const rows = places
 			.flatMap(({ tenant, room, seq }) => ofRoom.all(tenant, room, seq))
 			.sort((one, other) => one.cursor - other.cursor);
+		const positions = moved.all(places[0]?.tenant ?? 0, READER, after);
 		const ms = performance.now() - begin;
+		if (positions.length !== ROOMS) throw new Error(`SQL found ${positions.length} positions`);
 		if (rows.length !== EVENTS) throw new Error(`SQL found ${rows.length} of ${EVENTS} events`);
 		return ms;
 	};

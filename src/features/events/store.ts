@@ -28,6 +28,9 @@ export interface LogRow {
 	created_at: number;
 }
 
+/** One that was found in the log, with the stream it is of: that names the room. */
+export type StreamRow = Omit<LogRow, 'room_id'> & { stream: string };
+
 /** Cursors above `after`, up to and with `through`. */
 export type Cursors = { after: number; through: number };
 
@@ -41,8 +44,8 @@ export interface OldRow {
 	user_id: UserId | null;
 }
 
-const MESSAGE = `m.message_id, r.room_id, m.seq, m.sender_id, m.content, m.meta, m.client_msg_id,
-	m.created_at`;
+const OWN = 'm.message_id, m.seq, m.sender_id, m.content, m.meta, m.client_msg_id, m.created_at';
+const MESSAGE = `r.room_id, ${OWN}`;
 const NO_MESSAGE = `NULL AS message_id, '' AS room_id, 0 AS seq, '' AS sender_id, '' AS content,
 	NULL AS meta, NULL AS client_msg_id, 0 AS created_at`;
 
@@ -67,6 +70,16 @@ const SQL = {
 		WHERE e.tenant = $tenant AND e.stream = $stream AND e.type <> 'message.created'
 			AND e.cursor > $after AND e.cursor <= $through
 		ORDER BY e.cursor LIMIT $limit`,
+	ofStreams: `SELECT e.cursor, e.stream, e.type, ${PAYLOAD}, ${OWN} FROM events e
+		LEFT JOIN messages m ON m.tenant = e.tenant
+			AND m.room = CAST(substr(e.stream, 3) AS INTEGER) AND m.seq = e.ref
+		WHERE e.tenant = $tenant AND e.cursor > $after AND e.cursor <= $through
+			AND e.stream IN (SELECT value FROM json_each($streams))
+		ORDER BY e.cursor LIMIT $limit`,
+	manyOfOne: `SELECT 1 FROM events
+		WHERE tenant = $tenant AND cursor > $after AND cursor <= $through
+			AND type = 'message.created' AND stream IN (SELECT value FROM json_each($streams))
+		GROUP BY stream HAVING count(*) > $max LIMIT 1`,
 	ofTarget: `SELECT n.cursor, 'notification.created' AS type, n.data AS payload, ${NO_MESSAGE}
 		FROM notification_targets t
 		JOIN notifications n ON n.tenant = t.tenant AND n.cursor = t.cursor
@@ -129,6 +142,14 @@ function createReads(db: Database) {
 		db,
 		SQL.ofStream,
 	);
+	const ofStreams = prepare<StreamRow, OfTenant & Cursors & { streams: string; limit: number }>(
+		db,
+		SQL.ofStreams,
+	);
+	const manyOfOne = prepare<{ 1: 1 }, OfTenant & Cursors & { streams: string; max: number }>(
+		db,
+		SQL.manyOfOne,
+	);
 	const ofTarget = prepare<LogRow, OfTenant & Cursors & { stream: string; limit: number }>(
 		db,
 		SQL.ofTarget,
@@ -157,6 +178,18 @@ function createReads(db: Database) {
 		/** Those of one stream, without messages. */
 		readStream: (tenant: TenantNo, stream: string, cursors: Cursors, limit: number): LogRow[] =>
 			ofStream.all({ tenant, stream, ...cursors, limit }),
+
+		/** Those of several streams, a list of names as JSON, messages and all: the log is walked for them. */
+		readStreams: (
+			tenant: TenantNo,
+			streams: string,
+			cursors: Cursors,
+			limit: number,
+		): StreamRow[] => ofStreams.all({ tenant, streams, ...cursors, limit }),
+
+		/** Whether one of these streams has more than `max` messages there. */
+		hasMoreMessages: (tenant: TenantNo, streams: string, cursors: Cursors, max: number): boolean =>
+			manyOfOne.get({ tenant, streams, ...cursors, max }) !== null,
 
 		/** The notifications of one stream, as their events. */
 		readTarget: (tenant: TenantNo, stream: string, cursors: Cursors, limit: number): LogRow[] =>

@@ -37,14 +37,9 @@ export interface FollowedRow {
 	left_cursor: number | null;
 }
 
-/** One of a user's rooms, in which a position may have changed. */
-export interface ChangedRoomRow {
+export interface PositionRow {
 	room: RoomNo;
 	room_id: RoomId;
-	member_count: number;
-}
-
-export interface PositionRow {
 	user_id: UserId;
 	read_seq: number;
 	delivered_seq: number;
@@ -149,17 +144,27 @@ const SQL = {
 		RETURNING read_seq AS seq`,
 	touchPositions: `UPDATE room_heads SET positions_cursor = $cursor
 		WHERE tenant = $tenant AND room = $room AND positions_cursor < $cursor`,
-	changedRooms: `SELECT m.room, r.room_id, h.member_count
+	// CROSS JOIN: only the rooms that moved are looked into, in the order that the key has.
+	changedPositions: `SELECT m.room, r.room_id, p.user_id, p.read_seq, p.delivered_seq,
+			p.changed_cursor
 		FROM memberships m INDEXED BY memberships_by_user
-		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
-		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
-		WHERE m.tenant = $tenant AND m.user_id = $user_id AND r.deleted_at IS NULL
-			AND max(h.last_cursor, h.positions_cursor) >= $since`,
-	changedPositions: `SELECT user_id, read_seq, delivered_seq, changed_cursor FROM positions
-		WHERE tenant = $tenant AND room = $room AND user_id > $after AND changed_cursor >= $since
-		ORDER BY user_id LIMIT $limit`,
-	ownPosition: `SELECT user_id, read_seq, delivered_seq, changed_cursor FROM positions
-		WHERE tenant = $tenant AND room = $room AND user_id = $user_id AND changed_cursor >= $since`,
+		CROSS JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		CROSS JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		CROSS JOIN positions p ON p.tenant = m.tenant AND p.room = m.room
+		WHERE m.tenant = $tenant AND m.user_id = $user_id AND m.room >= $room
+			AND (m.room > $room OR p.user_id > $after)
+			AND max(h.last_cursor, h.positions_cursor) >= $since
+			AND h.member_count <= $size_max AND r.deleted_at IS NULL AND p.changed_cursor >= $since
+		ORDER BY m.room, p.user_id LIMIT $limit`,
+	ownChangedPositions: `SELECT m.room, r.room_id, p.user_id, p.read_seq, p.delivered_seq,
+			p.changed_cursor
+		FROM memberships m INDEXED BY memberships_by_user
+		CROSS JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
+		CROSS JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		CROSS JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
+		WHERE m.tenant = $tenant AND m.user_id = $user_id
+			AND max(h.last_cursor, h.positions_cursor) >= $since
+			AND h.member_count > $size_max AND r.deleted_at IS NULL AND p.changed_cursor >= $since`,
 };
 
 /** All SQL of memberships, positions and room heads: what a room is to its people. */
@@ -250,8 +255,8 @@ export function createMembersStore(db: Database) {
 
 /** Moving positions, and, for a resume, which changed since a cursor, the one itself included. */
 function createPositions(db: Database) {
-	type Since = { tenant: TenantNo; since: number };
-	type OfRoom = Since & { room: RoomNo };
+	type Since = { tenant: TenantNo; user_id: UserId; since: number; size_max: number };
+	type Page = { room: RoomNo; after: string; limit: number };
 	type Move = {
 		tenant: TenantNo;
 		room: RoomNo;
@@ -271,12 +276,8 @@ function createPositions(db: Database) {
 		return true;
 	}
 
-	const rooms = prepare<ChangedRoomRow, Since & { user_id: UserId }>(db, SQL.changedRooms);
-	const positions = prepare<PositionRow, OfRoom & { after: string; limit: number }>(
-		db,
-		SQL.changedPositions,
-	);
-	const own = prepare<PositionRow, OfRoom & { user_id: UserId }>(db, SQL.ownPosition);
+	const changed = prepare<PositionRow, Since & Page>(db, SQL.changedPositions);
+	const own = prepare<PositionRow, Since>(db, SQL.ownChangedPositions);
 	return {
 		/**
 		 * Moves the delivered position up to `seq`; `cursor` is the last event's before that. False when it was
@@ -286,14 +287,14 @@ function createPositions(db: Database) {
 		/** Moves the read position, and with it the delivered one, up to `seq`, an existing message. */
 		updateRead: (row: Move): boolean => hasMoved(read, row),
 
-		/** A user's rooms in which a position may have changed. */
-		listChangedRooms: (tenant: TenantNo, user_id: UserId, since: number): ChangedRoomRow[] =>
-			rooms.all({ tenant, user_id, since }),
-		/** The first `limit` of a room's that changed, with a user id above `after`, in the order of user ids. */
-		listChangedPositions: (row: OfRoom & { after: string; limit: number }): PositionRow[] =>
-			positions.all(row),
-		findChangedPosition: (row: OfRoom & { user_id: UserId }): PositionRow | undefined =>
-			own.get(row) ?? undefined,
+		/**
+		 * Those in the user's rooms of at most `size_max` members, in the order of rooms and user ids: the first
+		 * `limit` of them behind a room's `after`.
+		 */
+		listChangedPositions: (since: Since, page: Page): PositionRow[] =>
+			changed.all({ ...since, ...page }),
+		/** The user's own in the larger ones. */
+		listOwnChangedPositions: (since: Since): PositionRow[] => own.all(since),
 	};
 }
 

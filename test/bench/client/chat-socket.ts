@@ -109,7 +109,9 @@ export class ChatSocket {
 	#receiveOther(json: string): void {
 		const { type } = JSON.parse(json);
 		if (type === 'connected') this.#onConnected();
-		else this.#problems.add(`unexpected frame ${json.slice(0, 200)}`);
+		// Who else is there comes and goes with other connections.
+		else if (type !== 'presence.update')
+			this.#problems.add(`unexpected frame ${json.slice(0, 200)}`);
 	}
 
 	#receiveControl(opcode: number, payload: Buffer): void {

@@ -121,8 +121,8 @@ describe('the log that is read back', () => {
 		const missed = async (after: number) => {
 			const frames: unknown[] = [];
 			const cursors = { epoch, after, through };
-			for await (const frame of loggedBy(app.read, tenant.itself.tenant, cursors)) {
-				frames.push(JSON.parse(frame));
+			for await (const page of loggedBy(app.read, tenant.itself.tenant, cursors)) {
+				frames.push(...page.map((frame) => JSON.parse(frame)));
 			}
 			return frames;
 		};

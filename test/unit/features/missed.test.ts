@@ -12,16 +12,18 @@ afterAll(() => app.end());
 
 const numberOf = (cursor: unknown): number => decodeCursor(String(cursor))?.number ?? -1;
 
-/** What bob is sent who comes back with a cursor. */
+/** What bob is sent who comes back with a cursor: the same from the log as from the streams. */
 async function missedFrom(tenant: TestTenant, after: number, roomMax = 0): Promise<Told[]> {
 	const bob = tenant.as('bob');
 	const { epoch, last_cursor: through } = await app.events.endsOf(bob.tenant);
-	const frames: Told[] = [];
-	const cursors = { epoch, after, through };
-	for await (const frame of missedBy(app.read, bob, cursors, { roomMax })) {
-		frames.push(JSON.parse(frame));
-	}
-	return frames;
+	const readFrom = async (options: { logEventsMax?: number }): Promise<string[]> => {
+		const cursors = { epoch, after, through };
+		const pages = missedBy(app.read, bob, cursors, { roomMax, ...options });
+		return (await Array.fromAsync(pages)).flat();
+	};
+	const frames = await readFrom({ logEventsMax: 0 });
+	expect(await readFrom({})).toEqual(frames);
+	return frames.map((frame) => JSON.parse(frame));
 }
 
 const storedOf = (told: readonly Told[]) => told.filter(({ cursor }) => cursor !== undefined);

@@ -19,9 +19,9 @@ interface Frame {
 const headOf = async (tenant: TestTenant) =>
 	(await app.events.endsOf(tenant.itself.tenant)).last_cursor;
 
-async function collect(frames: AsyncIterable<string>): Promise<Frame[]> {
+async function collect(pages: AsyncIterable<readonly string[]>): Promise<Frame[]> {
 	const all: Frame[] = [];
-	for await (const frame of frames) all.push(JSON.parse(frame));
+	for await (const page of pages) all.push(...page.map((frame) => JSON.parse(frame)));
 	return all;
 }
 

@@ -7,8 +7,8 @@ import { type FollowedRow, listFollowed, type MembersTx } from '../../members/se
 import type { NotificationsTx } from '../../notifications/service.ts';
 import { listFollowedTopics, type SubscriptionsTx } from '../../subscriptions/service.ts';
 import { type EventsTx, frameOf } from '../service.ts';
-import type { Cursors, Seqs } from '../store.ts';
-import { readStreams, type StreamPart } from './replay.ts';
+import type { Cursors, LogRow, Seqs } from '../store.ts';
+import { readLog, readStreams, type StreamPart } from './replay.ts';
 
 /** Messages of a room that are not replayed: to be read by pages instead. */
 interface Gap {
@@ -32,6 +32,8 @@ export type MissedTx = EventsTx & MembersTx & NotificationsTx & SubscriptionsTx;
 export interface MissedOptions {
 	/** Missed messages of a room beyond which there is a `room.gap`; 0: however many. */
 	roomMax: number;
+	/** The longest log that is walked; 0: none is. */
+	logEventsMax?: number;
 	/** Topics that are followed by name besides, as if for good. */
 	topics?: Iterable<string>;
 	/** Told of each notification to the user by name, not confirmed yet, as it is sent. */
@@ -41,42 +43,53 @@ export interface MissedOptions {
 /** So many that a user has not confirmed are told of; what is beyond is not counted. */
 const NAMED_MAX = 1000;
 
-/** Rows read at once. Frames leave one by one, as fast as they are taken. */
+/** Frames of a page. */
 const PAGE_ROWS = 64;
+
+/**
+ * The log is walked where it holds at most so many events for each stay, foreign ones among them: one of
+ * those costs half a microsecond, finding the places in a room that moved twenty.
+ */
+const LOG_EVENTS_PER_STAY = 32;
+/** And never more at once: walking over it holds up everybody. */
+const LOG_EVENTS_MAX = 8192;
 
 /**
  * The frames that a user was not sent between two cursors, in the order of their cursors: of its own
  * stream and the tenant's, of every room from each joining to the leaving after it, and of every topic
  * while it was subscribed. Of a room with too many missed messages there is a `room.gap` in their
- * place, one a stay.
+ * place, one a stay. They come in pages, each read when it is asked for.
  *
  * A gap stands where the first of its messages would: whoever breaks off behind it has been told of it.
+ *
+ * @throws EventsPruned where a page is asked for so late that some of it is kept no longer.
  */
 export async function* missedBy(
 	read: MissedTx,
 	caller: UserCaller,
 	{ epoch, after, through }: Cursors & { epoch: string },
 	options: MissedOptions,
-): AsyncGenerator<string, void, void> {
+): AsyncGenerator<string[], void, void> {
 	const cursors = { after, through };
 	const { tenant, user_id } = caller;
-	const { parts, gaps } = await partsOf(read, caller, cursors, options.roomMax);
-	parts.push(...(await notifiedParts(read, caller, cursors, options.topics ?? [])));
+	const { pages, gaps } = await readMissed(read, caller, cursors, options);
 	const pending = await read.notifications.listPending({ tenant, user_id, ...cursors }, NAMED_MAX);
 	const named = new Set(pending);
 	let gap = gaps.shift();
-	for await (const rows of readStreams(read.events, caller.tenant, parts, PAGE_ROWS)) {
+	for await (const rows of pages) {
+		const frames: string[] = [];
 		for (const row of rows) {
 			for (; gap !== undefined && gap.cursor < row.cursor; gap = gaps.shift()) {
-				yield gapFrame(epoch, gap);
+				frames.push(gapFrame(epoch, gap));
 			}
 			const frame = frameOf(epoch, row);
 			if (frame === undefined) continue;
 			if (named.size > 0 && named.has(row.cursor)) options.onNamed?.(row.cursor);
-			yield frame;
+			frames.push(frame);
 		}
+		if (frames.length > 0) yield frames;
 	}
-	for (; gap !== undefined; gap = gaps.shift()) yield gapFrame(epoch, gap);
+	if (gap !== undefined) yield [gap, ...gaps].map((one) => gapFrame(epoch, one));
 }
 
 const gapFrame = (epoch: string, { cursor, ...rest }: Gap): string =>
@@ -91,6 +104,42 @@ export async function wasTold(
 ): Promise<boolean> {
 	const told = missedBy(read, caller, cursors, { roomMax: 0, topics });
 	return (await told.next()).done !== true;
+}
+
+/** What there is for a user, from wherever it costs less. */
+async function readMissed(
+	read: MissedTx,
+	caller: UserCaller,
+	cursors: Cursors,
+	{ roomMax, topics = [], logEventsMax = LOG_EVENTS_MAX }: MissedOptions,
+): Promise<{ pages: AsyncIterable<LogRow[]>; gaps: Gap[] }> {
+	const { tenant } = caller;
+	const followed = await listFollowed(read, caller, cursors.after);
+	const notified = await notifiedParts(read, caller, cursors, topics);
+	const lengthMax = Math.min(logEventsMax, LOG_EVENTS_PER_STAY * (followed.length + 1));
+	const isShort = cursors.through - cursors.after <= lengthMax;
+	if (isShort && (await isWhole(read.events, tenant, followed, cursors, roomMax))) {
+		const parts = [ownPart(caller, cursors), ...followed.map((one) => partOf(one, cursors))];
+		const pages = readLog(read.events, tenant, [...parts, ...notified], cursors, PAGE_ROWS);
+		return { pages, gaps: [] };
+	}
+	const { parts, gaps } = await partsOf(read, caller, followed, cursors, roomMax);
+	return { pages: readStreams(read.events, tenant, [...parts, ...notified], PAGE_ROWS), gaps };
+}
+
+/** Whether the log holds all that is replayed: nothing of it is pruned, and no room has a gap instead. */
+async function isWhole(
+	events: EventsTx['events'],
+	tenant: TenantNo,
+	followed: readonly FollowedRow[],
+	cursors: Cursors,
+	roomMax: number,
+): Promise<boolean> {
+	const ends = await events.findEnds(tenant);
+	if (ends === undefined || ends.pruned_through > cursors.after) return false;
+	if (roomMax === 0 || cursors.through - cursors.after <= roomMax) return true;
+	const streams = JSON.stringify(followed.map((one) => roomStream(one).key));
+	return !(await events.hasMoreMessages(tenant, streams, cursors, roomMax));
 }
 
 /** Where a user's notifications are but in its rooms, whose events they are among. */
@@ -116,14 +165,15 @@ async function notifiedParts(
 async function partsOf(
 	read: EventsTx & MembersTx,
 	caller: UserCaller,
+	rooms: readonly FollowedRow[],
 	cursors: Cursors,
 	roomMax: number,
 ): Promise<{ parts: StreamPart[]; gaps: Gap[] }> {
-	const { tenant, user_id } = caller;
+	const { tenant } = caller;
 	const stays: Stay[] = [];
 	/** Messages missed by room, in all stays there. */
 	const counts = new Map<RoomId, number>();
-	for (const followed of await listFollowed(read, caller, cursors.after)) {
+	for (const followed of rooms) {
 		const stay = await stayOf(read, tenant, followed, cursors);
 		stays.push(stay);
 		const { room_id } = followed;
@@ -142,8 +192,23 @@ async function partsOf(
 		if (row !== undefined) gaps.push({ room_id, last_seq: last, cursor: row.cursor });
 	}
 	gaps.sort((one, other) => one.cursor - other.cursor);
-	const own = { stream: userStream(user_id).key, ...cursors };
-	return { parts: [own, ...stays.map(({ part }) => part)], gaps };
+	return { parts: [ownPart(caller, cursors), ...stays.map(({ part }) => part)], gaps };
+}
+
+const ownPart = ({ user_id }: UserCaller, cursors: Cursors): StreamPart => ({
+	stream: userStream(user_id).key,
+	...cursors,
+});
+
+/** A stay in a room, as far as it is between two cursors. */
+function partOf(followed: FollowedRow, { after, through }: Cursors): StreamPart {
+	const { room_id, joined_cursor, left_cursor } = followed;
+	return {
+		...{ stream: roomStream(followed).key, room_id },
+		// What made it a member is the first that it is told.
+		after: Math.max(after, joined_cursor - 1),
+		through: Math.min(through, left_cursor ?? through),
+	};
 }
 
 const countOf = ({ missed }: Stay): number =>
@@ -153,15 +218,10 @@ async function stayOf(
 	read: EventsTx,
 	tenant: TenantNo,
 	followed: FollowedRow,
-	{ after, through }: Cursors,
+	cursors: Cursors,
 ): Promise<Stay> {
-	const { room, joined_cursor, left_cursor } = followed;
-	const part: StreamPart = {
-		stream: roomStream(followed).key,
-		// What made it a member is the first that it is told.
-		after: Math.max(after, joined_cursor - 1),
-		through: Math.min(through, left_cursor ?? through),
-	};
+	const { room } = followed;
+	const part = partOf(followed, cursors);
 	const missed = await read.events.findSeqsAfter(tenant, room, part.after);
 	if (missed === undefined) return { followed, part, missed };
 	const beyond = await read.events.findSeqsAfter(tenant, room, part.through);

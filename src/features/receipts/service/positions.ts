@@ -1,6 +1,6 @@
 import type { UserCaller } from '../../../core/caller.ts';
 import { liveFrameOf } from '../../../core/event.ts';
-import type { RoomId } from '../../../core/ids.ts';
+import type { RoomId, RoomNo } from '../../../core/ids.ts';
 import type { MembersTx, PositionRow } from '../../members/service.ts';
 import { POSITIONS_MAX, positionsChanged } from '../schema.ts';
 
@@ -8,9 +8,10 @@ import { POSITIONS_MAX, positionsChanged } from '../schema.ts';
 export interface PositionsReplay {
 	/**
 	 * The frames of what changed since a cursor, the one itself included, and was not told in an earlier
-	 * round; each is read when it is asked for. `through` is where the next round will begin, not before.
+	 * round, in pages that are read when they are asked for. `through` is where the next round will
+	 * begin, not before.
 	 */
-	since(after: number, through: number): AsyncIterable<string>;
+	since(after: number, through: number): AsyncIterable<string[]>;
 }
 
 /** In rooms above `liveReceiptsMax` members only the user's own are told; 0: no room is too large. */
@@ -21,58 +22,77 @@ export function createPositionsReplay(
 ): PositionsReplay {
 	/** What a later round will come upon again. */
 	const told = new Set<string>();
-	const keyOf = (room_id: RoomId, { user_id, read_seq, delivered_seq }: PositionRow): string =>
-		`${room_id}/${user_id}/${read_seq}/${delivered_seq}`;
+	const keyOf = ({ room, user_id, read_seq, delivered_seq }: PositionRow): string =>
+		`${room}/${user_id}/${read_seq}/${delivered_seq}`;
 
-	async function* since(after: number, through: number): AsyncGenerator<string, void, void> {
-		const limits = { sizeMax: liveReceiptsMax, pageMax: POSITIONS_MAX };
-		for await (const { room_id, rows } of changedPositions(read, caller, after, limits)) {
-			const untold = rows.filter((row) => !told.has(keyOf(room_id, row)));
-			if (untold.length === 0) continue;
-			for (const row of untold) {
-				if (row.changed_cursor >= through) told.add(keyOf(room_id, row));
-			}
-			const positions = untold.map(({ user_id, read_seq, delivered_seq }) => ({
-				user_id,
-				last_read_seq: read_seq,
-				last_delivered_seq: delivered_seq,
-			}));
-			yield liveFrameOf(positionsChanged, [], { room_id, positions }).frame;
+	function untoldOf({ room_id, rows }: ChangedPositions, through: number): string | undefined {
+		const untold = rows.filter((row) => !told.has(keyOf(row)));
+		if (untold.length === 0) return undefined;
+		for (const row of untold) {
+			if (row.changed_cursor >= through) told.add(keyOf(row));
+		}
+		const positions = untold.map(({ user_id, read_seq, delivered_seq }) => ({
+			user_id,
+			last_read_seq: read_seq,
+			last_delivered_seq: delivered_seq,
+		}));
+		return liveFrameOf(positionsChanged, [], { room_id, positions }).frame;
+	}
+
+	async function* since(after: number, through: number): AsyncGenerator<string[], void, void> {
+		for await (const page of changedPositions(read, caller, after, liveReceiptsMax)) {
+			const frames = page.flatMap((changed) => untoldOf(changed, through) ?? []);
+			if (frames.length > 0) yield frames;
 		}
 	}
 	return { since };
 }
 
-/** A page of positions that changed since a cursor: of one room, in the order of user ids. */
+/** Positions that changed since a cursor: some of one room, in the order of user ids. */
 interface ChangedPositions {
 	room_id: RoomId;
-	rows: readonly PositionRow[];
+	rows: PositionRow[];
 }
+
+/** Read at once. */
+const PAGE_ROWS = 1000;
 
 /**
  * The positions in a user's rooms that changed since a cursor, the one itself included: of all members in
  * rooms of at most `sizeMax` (0: no room is too large), of the user itself in larger ones, and where the
- * tenant wants no live receipts.
+ * tenant wants no live receipts. At most `POSITIONS_MAX` are together.
  */
 async function* changedPositions(
-	tx: MembersTx,
+	{ members }: MembersTx,
 	{ tenant, user_id, settings }: UserCaller,
-	since: number,
-	{ sizeMax, pageMax }: { sizeMax: number; pageMax: number },
-): AsyncGenerator<ChangedPositions, void, void> {
-	for (const changed of await tx.members.listChangedRooms(tenant, user_id, since)) {
-		const { room, room_id, member_count } = changed;
-		if (!settings.live_receipts || (sizeMax > 0 && member_count > sizeMax)) {
-			const own = await tx.members.findChangedPosition({ tenant, room, user_id, since });
-			if (own !== undefined) yield { room_id, rows: [own] };
-			continue;
+	cursor: number,
+	sizeMax: number,
+): AsyncGenerator<ChangedPositions[], void, void> {
+	const isOwnOnly = !settings.live_receipts;
+	const size_max = sizeMax === 0 ? Number.MAX_SAFE_INTEGER : sizeMax;
+	const since = { tenant, user_id, since: cursor, size_max: isOwnOnly ? 0 : size_max };
+	if (isOwnOnly || sizeMax > 0) {
+		const own = await members.listOwnChangedPositions(since);
+		if (own.length > 0) yield own.map((row) => ({ room_id: row.room_id, rows: [row] }));
+	}
+	if (isOwnOnly) return;
+	/** Of the room that the next page may go on with. */
+	let open: ChangedPositions = { room_id: '' as RoomId, rows: [] };
+	for (let place = { room: 0 as RoomNo, after: '' }; ; ) {
+		const page = await members.listChangedPositions(since, { ...place, limit: PAGE_ROWS });
+		const whole: ChangedPositions[] = [];
+		for (const row of page) {
+			if (row.room_id !== open.room_id || open.rows.length === POSITIONS_MAX) {
+				whole.push(open);
+				open = { room_id: row.room_id, rows: [] };
+			}
+			open.rows.push(row);
 		}
-		for (let after = ''; ; ) {
-			const of = { tenant, room, since, after, limit: pageMax };
-			const rows = await tx.members.listChangedPositions(of);
-			if (rows.length > 0) yield { room_id, rows };
-			if (rows.length < pageMax) break;
-			after = rows.at(-1)?.user_id ?? '';
-		}
+		const last = page.at(-1);
+		const isOver = last === undefined || page.length < PAGE_ROWS;
+		if (isOver) whole.push(open);
+		yield whole.filter(({ rows }) => rows.length > 0);
+		if (isOver) return;
+		place = { room: last.room, after: last.user_id };
 	}
 }
