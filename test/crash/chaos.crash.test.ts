@@ -82,8 +82,8 @@ describe('sources with a defect are caught', () => {
 		},
 		'that tell nobody who resumes where the others are': {
 			file: 'src/features/receipts/service/positions.ts',
-			before: 'if (untold.length === 0) continue;',
-			after: 'if (untold.length >= 0) continue;',
+			before: 'if (untold.length === 0) return undefined;',
+			after: 'if (untold.length >= 0) return undefined;',
 			shows: /^user\d+ has \S+ at /,
 		},
 		'that leave a removed member subscribed': {

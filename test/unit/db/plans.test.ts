@@ -24,10 +24,10 @@ const migrations: string[] = journal.entries.map(({ tag }: { tag: string }) =>
 );
 
 /**
- * One row a tenant, or all tenants; or an index that holds only the few rows that are asked for: to walk
+ * One row a tenant, or all tenants; a list that was handed in; or an index that holds only the few rows that are asked for: to walk
  * through them is what the statement is for.
  */
-const WALKS = ['tenant_heads', 'tenants', 'users_deactivated', 'presences_online'];
+const WALKS = ['tenant_heads', 'tenants', 'users_deactivated', 'presences_online', 'json_each'];
 
 /** Steps of a plan that look at more rows the more a tenant has: all of a table, or all of a tenant. */
 function walksIn(db: Database, statement: string): string[] {
