@@ -23,6 +23,7 @@ import { createClientAddress } from '../http/client-address.ts';
 import { createCors } from '../http/cors.ts';
 import { createErrorMapper } from '../http/errors.ts';
 import { createFace } from '../http/face.ts';
+import { createRefusalPace } from '../http/refusal-pace.ts';
 import { requestIdOf } from '../http/request-id.ts';
 import { requestTarget } from '../http/request-target.ts';
 import { createUnknownRoute } from '../http/unknown-route.ts';
@@ -165,6 +166,7 @@ function createAnswering(
 		...{ authentication, authorizer, clock, ids, log },
 		answerHeaders: createAnswerHeaders(authorizer, clock, messagesOn),
 		errorResponse: createErrorMapper(log),
+		pacedRefusal: createRefusalPace(clock),
 		addressOf: (request) =>
 			clientAddress(
 				server()?.requestIP(request)?.address ?? 'unknown',

@@ -6,6 +6,7 @@ import type { UsageCounter } from '../features/usage/service/meter.ts';
 import type { AnswerHeaders } from './answer-headers.ts';
 import type { Authentication } from './authentication.ts';
 import type { ErrorMapper } from './errors.ts';
+import type { RefusalPace } from './refusal-pace.ts';
 
 /** What it takes to answer a request: of a route, and of an upgrade to a WebSocket. */
 export interface Answering {
@@ -16,6 +17,8 @@ export interface Answering {
 	log: Log;
 	answerHeaders: AnswerHeaders;
 	errorResponse: ErrorMapper;
+	/** What may be answered of what was thrown, and when; `who` is the tenant, or the address. */
+	pacedRefusal: RefusalPace;
 	/** The address a request counts for. */
 	addressOf(request: Request): string;
 	/** Told of every answer. */

@@ -214,7 +214,10 @@ export function createFace(deps: FaceDeps) {
 			let response: Response;
 			try {
 				response = await answer(exchange, params);
-			} catch (error) {
+			} catch (thrown) {
+				const who = () => exchange.tenant?.tenant_id ?? deps.addressOf(request);
+				const paced = deps.pacedRefusal(thrown, who);
+				const error = paced === undefined ? thrown : await paced;
 				response = errorResponse(error, exchange.request_id, deps.answerHeaders(exchange));
 			}
 			const { status } = response;

@@ -220,9 +220,8 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 				...greeting,
 			}),
 		);
-		if (isResumed) {
-			return replay(socket, caller, start.after, { rooms, at: ends.last_cursor });
-		}
+		const seen = { rooms, at: ends.last_cursor };
+		if (isResumed) return replay(socket, caller, start.after, seen);
 		for (const topic of await topicsOf(socket, caller, rooms)) socket.subscribe(topic);
 		socket.goLive(ends.last_cursor);
 		if (start !== undefined) resync(socket, start.reason);

@@ -129,7 +129,10 @@ export function createGateway(deps: GatewayDeps) {
 					field: 'Upgrade',
 				});
 			}
-		} catch (error) {
+		} catch (thrown) {
+			const who = () => answered.tenant?.tenant_id ?? deps.addressOf(request);
+			const paced = deps.pacedRefusal(thrown, who);
+			const error = paced === undefined ? thrown : await paced;
 			response = deps.errorResponse(error, answered.request_id, deps.answerHeaders(answered));
 		}
 		deps.observe(operation.name, response?.status ?? 101, clock.monotonic() - startedAt);

@@ -138,12 +138,13 @@ async function bench(workDir: string): Promise<Report> {
 	const footprint = isWanted(FOOTPRINT) ? await footprintsOf(targets, plan, progress) : null;
 	const churns = { times: preset.churns, sockets: CHURN_SOCKETS };
 	const churn = isWanted(CHURN) ? await churnOf(targets, churns, progress) : null;
-	const sections = await sectionsOf(targets, timing);
+	const elsewhere = () => measured(join(workDir, 'elsewhere'));
+	const sections = await sectionsOf({ ...targets, elsewhere }, timing);
 	return { began_at, machine, results, footprint, churn, sections };
 }
 
 async function sectionsOf(
-	targets: { chatapi: Target; reference: Target },
+	targets: { chatapi: Target; reference: Target; elsewhere(): Target },
 	{ rounds, measure_ms }: Timing,
 ): Promise<Section[]> {
 	const sections: Section[] = [];
@@ -151,7 +152,11 @@ async function sectionsOf(
 	if (isWanted(CROWD)) sections.push(await crowdOf(targets, crowd, progress));
 	if (isWanted(RESUME)) sections.push(await resumeOf(targets.chatapi, rounds, progress));
 	const blocks = { rounds, measure_ms };
-	if (isWanted(FAIRNESS)) sections.push(await fairnessOf(targets, blocks, progress));
+	if (isWanted(FAIRNESS)) {
+		const { chatapi } = targets;
+		const both = { chatapi, elsewhere: targets.elsewhere() };
+		sections.push(await fairnessOf(both, blocks, progress));
+	}
 	return sections;
 }
 

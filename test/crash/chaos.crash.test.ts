@@ -60,24 +60,24 @@ test(
 
 describe('sources with a defect are caught', () => {
 	const file = 'src/ws/following.ts';
-	const before = 'return replay(socket, caller, start.after);';
+	const before = 'return replay(socket, caller, start.after, seen);';
 	const defects = {
 		'that go live without what was missed': {
 			file,
 			before,
-			after: 'return replay(socket, caller, ends.last_cursor);',
+			after: 'return replay(socket, caller, ends.last_cursor, seen);',
 			shows: / was told \d+ of \d+ events/,
 		},
 		'that go on one event too late': {
 			file,
 			before,
-			after: 'return replay(socket, caller, start.after + 1);',
+			after: 'return replay(socket, caller, start.after + 1, seen);',
 			shows: / was told \d+ of \d+ events/,
 		},
 		'that go on one event too early': {
 			file,
 			before,
-			after: 'return replay(socket, caller, Math.max(0, start.after - 1));',
+			after: 'return replay(socket, caller, Math.max(0, start.after - 1), seen);',
 			shows: /^user\d+: \S+ \S+ after /,
 		},
 		'that tell nobody who resumes where the others are': {

@@ -35,6 +35,7 @@ export const TIMERS: Readonly<Record<string, string>> = {
 	'src/features/presence/worker.ts': 'looks who stayed away, and rests between slices',
 	'src/features/typing/worker.ts': 'ends what was not said again',
 	'src/features/usage/worker.ts': 'writes what was counted',
+	'src/http/refusal-pace.ts': 'answers who is refused again and again',
 	'src/realtime/pacer.ts': 'tells what waited for the end of a second',
 	'src/realtime/waiters.ts': 'ends a wait for events',
 	'src/ws/gateway.ts': 'ends a socket with its key',
