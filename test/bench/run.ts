@@ -35,7 +35,7 @@ const HELP = `bun run bench [options]
   --seconds N      seconds measured per round (default 2.5)
   --rounds N       rounds per scenario, each server in turn (default 3)
   --only NAME      only scenarios whose name contains NAME (repeatable)
-  --quick          short rounds and a small history: about 90 s in all
+  --quick          short rounds and a small history: about 6 minutes in all
   --json FILE      where the JSON goes (default bench-results/<time>.json)
   --binary FILE    the server to measure (default ./chatapi)
   --work FOLDER    where the databases lie, on a real disk (default bench-results/)
