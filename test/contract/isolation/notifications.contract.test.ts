@@ -4,13 +4,14 @@
  * runs of the server: rows are made older, or as young as if the clock had been set back.
  */
 import { Database } from 'bun:sqlite';
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bodyOf } from '../../helpers/http.ts';
 import { randomSecret, type Server, startServer } from '../../helpers/server.ts';
 import { createTenant, operator, type TestTenant, tenantOf } from '../../helpers/tenants.ts';
+import { useServer } from '../../helpers/use-server.ts';
 import { eventually } from '../../helpers/wait.ts';
 
 /** In the order in which they are made; only the last three grow old. */
@@ -63,10 +64,10 @@ async function topicsOf(tenant: TestTenant, ...users: string[]): Promise<string[
 	return topics;
 }
 
-async function payloadsOf(tenant: TestTenant, user: string): Promise<string[]> {
+async function payloadsOf(tenant: TestTenant, user: string, query = ''): Promise<string[]> {
 	const answer = await tenant
 		.as(user)
-		.get<{ notifications: { payload: string }[] }>('/notifications');
+		.get<{ notifications: { payload: string }[] }>(`/notifications${query}`);
 	return bodyOf(answer, 200).notifications.map(({ payload }) => payload);
 }
 
@@ -80,6 +81,26 @@ async function rowsOf({ server, tenant_id }: TestTenant): Promise<number> {
 	const kept = tables.filter(({ table }) => /^(notifi|deliver|dead_)/.test(table));
 	return kept.reduce((sum, { rows }) => sum + rows, 0);
 }
+
+describe('a page', () => {
+	const used = useServer();
+
+	test('has the newest of the own tenant, where the other has newer ones in the same streams', async () => {
+		const [foreign, own] = [await createTenant(used.server), await createTenant(used.server)];
+		for (const tenant of [foreign, own]) await subscribe(tenant, 'alice');
+		const toBob = (tenant: TestTenant) => notify(tenant, { user_ids: ['bob'] }, 'not for alice');
+		const shared = [{ topic_subscribers: true }, { all: true }];
+		// By topic, to all, by name: under the cursors 1 to 3 here, 4 and 5 there.
+		for (const [index, targets] of shared.entries()) await notify(own, targets, `own ${index}`);
+		await notify(own, { user_ids: ['alice'] }, 'own 2');
+		for (let n = 0; n < 3; n++) await Promise.all([toBob(own), toBob(foreign)]);
+		for (const targets of shared) await notify(foreign, targets, 'foreign');
+
+		expect(await payloadsOf(own, 'alice', '?limit=1')).toEqual(['own 2']);
+		expect(await payloadsOf(own, 'alice')).toEqual(['own 2', 'own 1', 'own 0']);
+		expect(await payloadsOf(foreign, 'alice', '?limit=1')).toEqual(['foreign']);
+	});
+});
 
 test('what is given up and forgotten in one tenant is so in no other', async () => {
 	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-kept-'));
