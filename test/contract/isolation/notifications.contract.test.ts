@@ -124,6 +124,9 @@ test('what is given up and forgotten in one tenant is so in no other', async () 
 	await talk(tenants.aging, { ends: 'alice', isListening: true });
 	for (const payload of ['loud', 'louder']) await notify(tenants.shouting, { all: true }, payload);
 	await notify(tenants.silent, { user_ids: ['alice'] }, 'quiet');
+	const seen = await tenants.crowd.as('alice').get<{ as_of: string }>('/notifications');
+	const ack = { cursor: bodyOf(seen, 200).as_of };
+	bodyOf(await tenants.crowd.as('alice').post('/acks', ack), 200);
 
 	({ server, tenants } = await later(server, tenants, [
 		`UPDATE events SET created_at = created_at + iif(${AGING}, -1, 1) * ${DAY_MS}`,
