@@ -23,6 +23,7 @@ const LIMITS = {
 	MAX_ROOM_MEMBERS: '5',
 	LIVE_RECEIPTS_MAX: '3',
 	MAX_SUBSCRIPTIONS_PER_USER: '3',
+	RESUME_ROOM_MAX: '1',
 };
 
 /** Starts a server for `play` alone; it must have logged no error. */
@@ -91,6 +92,7 @@ for (const seed of SEEDS) {
 			expect(count(/^frame to .*"type":"notification"/)).toBeGreaterThan(5);
 			expect(count(/connects .*"replay.done".*"count":[1-9]/)).toBeGreaterThan(5);
 			expect(count(/GET \/notifications.*→ 200 .*"notification_id"/)).toBeGreaterThan(0);
+			expect(count(/connects .*"room.gap"/)).toBeGreaterThan(1);
 			expect(count(/unsubscribes → 200/)).toBeGreaterThan(1);
 			expect(count(/confirms → 200/)).toBeGreaterThan(1);
 		},
