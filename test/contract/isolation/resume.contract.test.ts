@@ -77,6 +77,23 @@ test('a resume from anywhere brings what the own tenant told, and nothing else',
 	await Promise.all(witnesses.map((socket) => socket.close()));
 }, 20_000);
 
+test('who has left a room of one tenant is told nothing of the other’s room of the same number', async () => {
+	const [foreign, own] = [await createTenant(used.server), await createTenant(used.server)];
+	const bob = await own.socket('bob');
+	const left = await createGroup(foreign, 'alice', ['bob']);
+	for (let n = 0; n < 8; n++) await sendMessage(foreign, 'alice', left.room_id, `${n}`);
+	bodyOf(await foreign.as('alice').delete(`/rooms/${left.room_id}/members/bob`), 200);
+	const { room_id } = await createGroup(own, 'alice');
+	for (let n = 0; n < 3; n++) await sendMessage(own, 'alice', room_id, `${n}`);
+	bodyOf(await own.as('alice').patch(`/rooms/${room_id}`, { name: 'Not for bob' }), 200);
+
+	const query = `cursor=${bob.connected.cursor}`;
+	const back = await openSocket(own.server, { key: own.api_key, user: 'bob', query });
+	expect(await back.next('replay.done')).toMatchObject({ count: 0 });
+	expect(toldOf(back.frames)).toEqual([]);
+	await Promise.all([bob.close(), back.close()]);
+}, 20_000);
+
 /** What bob is told of positions who comes back with a cursor: by room, and the members in their order. */
 async function positionsFor(tenant: TestTenant, user: string, cursor: string) {
 	const query = `cursor=${cursor}`;
