@@ -25,6 +25,7 @@ import { createMessages } from '../features/messages/service.ts';
 import { createAttempts } from '../features/notifications/service/attempts.ts';
 import { createNotifications, type NotificationsDeps } from '../features/notifications/service.ts';
 import { createAttemptsWriter } from '../features/notifications/worker.ts';
+import { createOversight } from '../features/oversight/service.ts';
 import { createManagementKeys } from '../features/plans/service/management-keys.ts';
 import { createPlans, requirePlan } from '../features/plans/service.ts';
 import { createLastSeen } from '../features/presence/service/last-seen.ts';
@@ -118,12 +119,17 @@ export function createContainer(options: ContainerOptions) {
 	const controlPlane = createControlPlane(parts);
 	const { usage, ...usageParts } = createUsageParts(parts, meter, controlPlane.tenants);
 	const notified = createNotified(parts, controlPlane.tenants.scopeOf);
+	const ofTenants = {
+		...createRoomFeatures(parts, notified),
+		...createUserFeatures(parts),
+	};
+	const tenantOf = controlPlane.tenants.scopeOf;
 	const features = {
 		...controlPlane,
 		limits: createLimits({ ...parts, bucketOf: authorizer.bucketOf }),
 		...{ presence, usage },
-		...createRoomFeatures(parts, notified),
-		...createUserFeatures(parts),
+		...ofTenants,
+		oversight: createOversight({ ...ofTenants, recordRead, tenantOf }),
 		...createServerFeatures(parts, notified),
 		...notified,
 	};

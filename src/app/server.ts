@@ -9,6 +9,7 @@ import { routeKeys } from '../features/keys/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
 import { routeMessages } from '../features/messages/routes.ts';
 import { routeNotifications } from '../features/notifications/routes.ts';
+import { routeOversight } from '../features/oversight/routes.ts';
 import { routePlans } from '../features/plans/routes.ts';
 import { routeReceipts } from '../features/receipts/routes.ts';
 import { routeRooms } from '../features/rooms/routes.ts';
@@ -94,6 +95,7 @@ export function startServer(container: Container): RunningServer {
 	routePlans(face, features.plans, features.managementKeys);
 	routeAudit(face, features.audit);
 	routeConfiguration(face, features.configuration);
+	routeOversight(face, features.oversight);
 	routeRooms(face, features.rooms);
 	routeMembers(face, features.members);
 	routeMessages(face, features.messages);

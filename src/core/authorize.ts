@@ -65,7 +65,7 @@ export function requireActor<Op extends Operation>(
  *
  * @throws `VALIDATION_ERROR` when a user was named.
  */
-export function requireTenant({ user_id }: TenantCaller): void {
+export function requireTenant({ user_id }: Pick<TenantCaller, 'user_id'>): void {
 	if (user_id === null) return;
 	throw new AppError('VALIDATION_ERROR', 'This is for the tenant itself, not for a user', {
 		field: 'X-User-Id',

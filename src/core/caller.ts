@@ -36,6 +36,14 @@ export interface TenantCaller {
 	ifMatch?: readonly number[];
 }
 
+/**
+ * Whose eyes a tenant's things are read with: a caller's, or without a user those of the tenant itself, which the
+ * operator's are too.
+ */
+export interface TenantReader extends Pick<TenantCaller, 'tenant' | 'tenant_id' | 'user_id'> {
+	settings: Pick<TenantSettings, 'history'>;
+}
+
 /** A tenant credential that acts as one user. */
 export interface UserCaller extends TenantCaller {
 	user_id: UserId;

@@ -1,5 +1,8 @@
 import { AppError } from './errors.ts';
 
+/** What a cursor is told that no page of the list ever had. */
+export const NO_CURSOR = 'Must be the next_cursor of a page';
+
 /**
  * A page of a list, from one row more than it may hold: the row too many says that there is a next
  * page, and is not shown.
@@ -23,5 +26,5 @@ export function pageOf<Row>(
 export function numberBefore(cursor: string | undefined): number {
 	const before = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
 	if (Number.isSafeInteger(before)) return before;
-	throw new AppError('VALIDATION_ERROR', 'Must be the next_cursor of a page', { field: 'cursor' });
+	throw new AppError('VALIDATION_ERROR', NO_CURSOR, { field: 'cursor' });
 }

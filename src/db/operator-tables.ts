@@ -57,6 +57,7 @@ export const audit = sqliteTable(
 		hash: blob({ mode: 'buffer' }).notNull(),
 	},
 	(table) => [
+		index('audit_by_action').on(table.action, table.entry),
 		index('audit_by_tenant').on(table.tenant, table.entry).where(sql`tenant IS NOT NULL`),
 		index('audit_by_plan').on(table.plan, table.entry).where(sql`plan IS NOT NULL`),
 	],

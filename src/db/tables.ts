@@ -205,6 +205,8 @@ export const messages = sqliteTable(
 	},
 	(table) => [
 		primaryKey({ columns: [table.tenant, table.room, table.seq] }),
+		// Of all rooms together, newest first.
+		index('messages_by_cursor').on(table.tenant, table.cursor),
 		uniqueIndex('messages_by_client_msg_id')
 			.on(table.tenant, table.room, table.sender_id, table.client_msg_id)
 			.where(sql`client_msg_id IS NOT NULL`),

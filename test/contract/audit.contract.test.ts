@@ -14,7 +14,7 @@ import {
 } from './bad-input/valid-requests.ts';
 
 /**
- * What the operator reads of their own: lists and pages of tenants, plans and keys, figures, this log. Whatever
+ * What the operator reads of their own: tenants, plans and keys, figures of usage, this log. Whatever
  * else is done under /admin has its entry, by the name of its operation.
  */
 const PLAIN_READS = new Set([
@@ -27,6 +27,8 @@ const PLAIN_READS = new Set([
 const BEFORE: Readonly<Record<string, (scene: Scene) => Promise<unknown>>> = {
 	'tenants.resume': ({ spare_tenant_id }) =>
 		operator(used.server).post(`/admin/tenants/${spare_tenant_id}/suspend`),
+	'tenant_users.get': ({ tenant, user_id }) =>
+		tenant.as().put(`/users/${user_id}`, { name: 'Bob' }),
 };
 
 /** PUT and PATCH are one use-case. */
@@ -94,6 +96,30 @@ async function ask(declared: Declared, scene: Scene, request_id: string): Promis
 	});
 	return answer.status;
 }
+
+describe('usage.inspect', () => {
+	test.each([
+		['', false],
+		['?explain=days', false],
+		['?explain=storage_bytes', false],
+		['?explain=peak_connections', false],
+		['?explain=active_users', true],
+		['?explain=messages_sent', true],
+	])('%s has its entry where it names users or rooms: %p', async (query, isRecorded) => {
+		const { tenant_id } = await createTenant(used.server);
+		const request_id = `usage-${query.slice(9)}`;
+		const path = `/admin/tenants/${tenant_id}/usage${query}`;
+
+		bodyOf(await operator(used.server).get(path, { 'X-Request-Id': request_id }), 200);
+
+		const entries = await entriesOf(request_id, used.server);
+		expect(entries.map(({ action, target }) => ({ action, target }))).toEqual(
+			isRecorded
+				? [{ action: 'usage.inspect', target: { tenant_id, explain: query.slice(9), limit: 50 } }]
+				: [],
+		);
+	});
+});
 
 describe('GET /admin/audit', () => {
 	let plan_id: string;

@@ -1,4 +1,4 @@
-import type { TenantCaller, UserCaller } from '../../core/caller.ts';
+import type { TenantCaller, TenantReader, UserCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
@@ -50,7 +50,7 @@ const ROOM_NOT_FOUND = 'Room not found';
  */
 export async function requireAccess(
 	tx: MembersTx,
-	caller: TenantCaller,
+	caller: Pick<TenantReader, 'tenant' | 'user_id'>,
 	room_id: RoomId,
 ): Promise<Access> {
 	const access = await tx.members.findAccess(caller.tenant, room_id, caller.user_id);
@@ -317,7 +317,7 @@ export function createMembers({ writer, read, clock, limits, closeRoom }: Member
 
 		/** A page of a room's members in the order of user ids. @throws `NOT_FOUND`. */
 		list: async (
-			caller: TenantCaller,
+			caller: TenantReader,
 			input: InputOf<typeof listMembers>,
 		): Promise<OutputOf<typeof listMembers>> => {
 			const { room } = await requireAccess(read, caller, input.room_id);

@@ -7,7 +7,9 @@ import {
 	LimitField,
 	MessageIdField,
 	MetadataField,
+	NextCursorField,
 	nullable,
+	PageCursorField,
 	RoomIdField,
 	SeqField,
 	TimestampField,
@@ -103,6 +105,30 @@ export const listMessages = defineOperation({
 	example: {
 		input: { room_id, after_seq: 41, limit: 50 },
 		output: { messages: [example], has_more: false, as_of: '3k9qv00000000a1f' },
+	},
+});
+
+export const listAllMessages = defineOperation({
+	name: 'messages.list_all',
+	summary: 'List the messages of all rooms',
+	description:
+		'For the tenant itself: a key without a user. Newest first. `as_of` is the event cursor up to which the first page is complete. A page may hold fewer than `limit`, where many rooms were deleted: go on while there is a `next_cursor`.',
+	actor: 'any',
+	permission: 'messages:read',
+	cost: 1,
+	input: Type.Object(
+		{ limit: Type.Optional(LimitField), cursor: Type.Optional(PageCursorField) },
+		{ additionalProperties: false },
+	),
+	output: Type.Object({
+		messages: Type.Array(Message, { maxItems: 100 }),
+		next_cursor: NextCursorField,
+		as_of: CursorField,
+	}),
+	errors: [],
+	example: {
+		input: { limit: 50 },
+		output: { messages: [example], next_cursor: null, as_of: '3k9qv00000000a1f' },
 	},
 });
 

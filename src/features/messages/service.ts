@@ -1,18 +1,25 @@
+import { requireTenant } from '../../core/authorize.ts';
 import { untilNextDay } from '../../core/calendar.ts';
-import type { TenantCaller } from '../../core/caller.ts';
+import type { TenantCaller, TenantReader } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
-import { encodeCursor } from '../../core/cursor.ts';
+import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
 import { eventOf, roomStream } from '../../core/event.ts';
 import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
+import { NO_CURSOR } from '../../core/page.ts';
 import { quotaExceeded } from '../../core/quota.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
 import type { Writer } from '../../db/writer.ts';
 import { type Access, type MembersTx, requireAccess } from '../members/service.ts';
-import { type listMessages, messageCreated, type sendMessage } from './schema.ts';
+import {
+	type listAllMessages,
+	type listMessages,
+	messageCreated,
+	type sendMessage,
+} from './schema.ts';
 import type { MessageRow, MessagesStore } from './store.ts';
 
 export interface MessagesTx {
@@ -27,6 +34,9 @@ export interface MessagesDeps {
 	/** The published end of the tenant's event log. */
 	headOf(tenant: TenantNo): LogHead;
 }
+
+/** Slices that one page looks at: messages of deleted rooms are passed over, and may be any number. */
+const SLICES_MAX = 10;
 
 /** The use-cases of messages. */
 export function createMessages({ writer, read, clock, ids, headOf }: MessagesDeps) {
@@ -105,7 +115,7 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 
 	/** A page of a room's messages, ascending by seq. @throws `NOT_FOUND` as `send`. */
 	async function list(
-		caller: TenantCaller,
+		caller: TenantReader,
 		input: InputOf<typeof listMessages>,
 	): Promise<OutputOf<typeof listMessages>> {
 		const { room_id, after_seq, before_seq, limit = 50 } = input;
@@ -131,7 +141,35 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 		};
 	}
 
-	return { send, list };
+	/**
+	 * A page of the messages of all rooms, newest first.
+	 *
+	 * @throws `VALIDATION_ERROR` for a user, and for a cursor of another list or another life of the log.
+	 */
+	async function listAll(
+		caller: TenantReader,
+		{ limit = 50, cursor }: InputOf<typeof listAllMessages>,
+	): Promise<OutputOf<typeof listAllMessages>> {
+		requireTenant(caller);
+		const { epoch, last_cursor } = headOf(caller.tenant);
+		const as_of = encodeCursor(epoch, last_cursor);
+		const messages: ReturnType<typeof shown>[] = [];
+		let before = cursor === undefined ? Number.MAX_SAFE_INTEGER : numberOf(cursor, epoch);
+		for (let slice = 0; slice < SLICES_MAX; slice++) {
+			const rows = await read.messages.listNewest(caller.tenant, before, limit + 1);
+			for (const row of rows) {
+				if (messages.length === limit) {
+					return { messages, next_cursor: encodeCursor(epoch, before), as_of };
+				}
+				before = row.cursor;
+				if (row.deleted_at === null) messages.push(shown(row.room_id, epoch, row));
+			}
+			if (rows.length <= limit) return { messages, next_cursor: null, as_of };
+		}
+		return { messages, next_cursor: encodeCursor(epoch, before), as_of };
+	}
+
+	return { send, list, listAll };
 }
 
 export type Messages = ReturnType<typeof createMessages>;
@@ -144,10 +182,17 @@ const dayExceeded = (at: number): AppError =>
 		{ retry_after_ms: untilNextDay(at) },
 	);
 
+/** The number of the message where a list goes on. @throws `VALIDATION_ERROR` for no cursor of this log. */
+function numberOf(cursor: string, epoch: string): number {
+	const place = decodeCursor(cursor);
+	if (place?.epoch === epoch) return place.number;
+	throw new AppError('VALIDATION_ERROR', NO_CURSOR, { field: 'cursor' });
+}
+
 /** The last seq that the caller may not read, for it joined later; 0 where there is none. */
 async function hiddenThrough(
 	{ messages }: MessagesTx,
-	caller: TenantCaller,
+	caller: TenantReader,
 	{ room, joined_cursor, last_seq }: Access,
 ): Promise<number> {
 	const isOpen = caller.settings.history === 'all' || joined_cursor === null;

@@ -14,6 +14,12 @@ export interface MessageRow {
 	created_at: number;
 }
 
+/** A message with its room, which may be deleted by now. */
+export interface PlacedRow extends MessageRow {
+	room_id: RoomId;
+	deleted_at: number | null;
+}
+
 /** A message to be stored, if its sender may. */
 export interface NewMessage {
 	tenant: TenantNo;
@@ -63,6 +69,12 @@ const SQL = {
 	cursorOf: 'SELECT cursor FROM messages WHERE tenant = ? AND room = ? AND seq = ?',
 	ascending: `SELECT ${COLUMNS} FROM messages
 		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq LIMIT ?`,
+	// INDEXED BY: the primary key would sort all messages of the tenant.
+	newest: `SELECT m.seq, m.cursor, m.message_id, m.sender_id, m.content, m.meta, m.client_msg_id,
+			m.created_at, r.room_id, r.deleted_at
+		FROM messages m INDEXED BY messages_by_cursor
+		JOIN rooms r ON r.tenant = m.tenant AND r.room = m.room
+		WHERE m.tenant = ? AND m.cursor < ? ORDER BY m.cursor DESC LIMIT ?`,
 	descending: `SELECT ${COLUMNS} FROM messages
 		WHERE tenant = ? AND room = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?`,
 };
@@ -112,6 +124,7 @@ export function createMessagesStore(db: Database) {
 	const cursorOf = prepare<{ cursor: number }, [number, number, number]>(db, SQL.cursorOf);
 	const ascending = prepare<MessageRow, Range>(db, SQL.ascending);
 	const descending = prepare<MessageRow, Range>(db, SQL.descending);
+	const newest = prepare<PlacedRow, [number, number, number]>(db, SQL.newest);
 
 	return {
 		/** Stores a message under the room's next seq, if its sender may and it is not there already. */
@@ -170,6 +183,9 @@ export function createMessagesStore(db: Database) {
 		/** Messages with `after < seq < before`, ascending: the first `limit` of them. */
 		listFirst: (tenant: TenantNo, room: RoomNo, range: Seqs, limit: number): MessageRow[] =>
 			ascending.all(tenant, room, range.after, range.before, limit),
+		/** Messages of all rooms, deleted ones too, with a cursor below `before`, newest first. */
+		listNewest: (tenant: TenantNo, before: number, limit: number): PlacedRow[] =>
+			newest.all(tenant, before, limit),
 		/** The last `limit` of them, ascending all the same. */
 		listLast: (tenant: TenantNo, room: RoomNo, range: Seqs, limit: number): MessageRow[] =>
 			descending.all(tenant, room, range.after, range.before, limit).reverse(),

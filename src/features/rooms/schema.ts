@@ -44,7 +44,7 @@ const roomFields = {
 const SharedRoom = Type.Object(roomFields);
 
 /** A room as it is to the caller. Who is no member is not told the last two. */
-const Room = Type.Object({
+export const Room = Type.Object({
 	...roomFields,
 	last_message: Type.Optional(Message),
 	unread_count: Type.Optional(CountField),

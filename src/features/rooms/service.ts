@@ -1,4 +1,4 @@
-import type { TenantCaller, UserCaller } from '../../core/caller.ts';
+import type { TenantCaller, TenantReader, UserCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { encodeCursor } from '../../core/cursor.ts';
 import type { Effect } from '../../core/effect.ts';
@@ -8,7 +8,7 @@ import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
-import { numberBefore, pageOf } from '../../core/page.ts';
+import { NO_CURSOR, numberBefore, pageOf } from '../../core/page.ts';
 import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
 import type { Outcome } from '../../db/change.ts';
 import type { Stored } from '../../db/client.ts';
@@ -116,9 +116,33 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 		return { rooms, next_cursor, as_of: encodeCursor(epoch, last_cursor) };
 	}
 
+	/**
+	 * A page of all rooms of the tenant, newest first, as the tenant itself sees them. For the operator.
+	 *
+	 * @throws `VALIDATION_ERROR` for a cursor of another list.
+	 */
+	async function listAll(
+		tenant: TenantReader,
+		{ limit = 50, cursor }: { limit?: number; cursor?: string },
+	) {
+		const { epoch, last_cursor } = headOf(tenant.tenant);
+		const before =
+			cursor === undefined
+				? Number.MAX_SAFE_INTEGER
+				: await read.rooms.findNumber(tenant.tenant, cursor);
+		if (before === undefined) {
+			throw new AppError('VALIDATION_ERROR', NO_CURSOR, { field: 'cursor' });
+		}
+		const rows = await read.rooms.listAll(tenant.tenant, before, limit + 1);
+		const { items, next_cursor } = pageOf(rows, limit, ({ room_id }) => room_id);
+		const rooms = [];
+		for (const row of items) rooms.push(await shownTo(read, tenant, row, epoch));
+		return { rooms, next_cursor, as_of: encodeCursor(epoch, last_cursor) };
+	}
+
 	/** One room. @throws `NOT_FOUND` as `messages.send`. */
 	async function get(
-		caller: TenantCaller,
+		caller: TenantReader,
 		{ room_id }: InputOf<typeof getRoom>,
 	): Promise<OutputOf<typeof getRoom>> {
 		const { epoch } = headOf(caller.tenant);
@@ -195,7 +219,7 @@ export function createRooms({ writer, read, clock, ids, bounds, limits, headOf }
 		};
 	}
 
-	return { create, list, get, update, remove, close };
+	return { create, list, listAll, get, update, remove, close };
 }
 
 export type Rooms = ReturnType<typeof createRooms>;
@@ -245,14 +269,14 @@ async function reopen(
 }
 
 /** A room that is known to be there, as the caller and as everybody sees it. */
-async function view(tx: RoomsTx, caller: TenantCaller, room_id: RoomId, epoch: string) {
+async function view(tx: RoomsTx, caller: TenantReader, room_id: RoomId, epoch: string) {
 	const row = await tx.rooms.find(caller.tenant, room_id, caller.user_id);
 	assert(row !== undefined, 'a room that can be accessed is there');
 	return { row, room: await shownTo(tx, caller, row, epoch), shared: shown(row) };
 }
 
 /** A backend may open a dm for two others as a third: such a caller is shown nothing of what is in it. */
-async function shownTo(tx: MessagesTx, caller: TenantCaller, row: RoomRow, epoch: string) {
+async function shownTo(tx: MessagesTx, caller: TenantReader, row: RoomRow, epoch: string) {
 	const isMember = row.read_seq !== null && row.read_ordinal !== null;
 	const maySeeMessages = isMember || caller.user_id === null;
 	const range = { after: row.last_seq - 1, before: row.last_seq + 1 };

@@ -21,9 +21,9 @@ export interface RoomRow {
 	joined_cursor: number | null;
 }
 
-const ROOM = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_high, r.created_at,
-	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count, p.read_seq, p.read_ordinal,
-	m.joined_cursor`;
+const SHARED = `r.room, r.room_id, r.type, r.name, r.metadata, r.user_low, r.user_high, r.created_at,
+	h.last_seq, h.last_ordinal, h.last_cursor, h.member_count`;
+const ROOM = `${SHARED}, p.read_seq, p.read_ordinal, m.joined_cursor`;
 
 const SQL = {
 	nextNumber: `UPDATE tenant_heads SET last_room = last_room + 1
@@ -52,6 +52,11 @@ const SQL = {
 		JOIN room_heads h ON h.tenant = m.tenant AND h.room = m.room
 		JOIN positions p ON p.tenant = m.tenant AND p.room = m.room AND p.user_id = m.user_id
 		ORDER BY m.last_cursor DESC`,
+	numberOf: 'SELECT room FROM rooms WHERE tenant = $tenant AND room_id = $room_id',
+	all: `SELECT ${SHARED}, NULL AS read_seq, NULL AS read_ordinal, NULL AS joined_cursor FROM rooms r
+		JOIN room_heads h ON h.tenant = r.tenant AND h.room = r.room
+		WHERE r.tenant = $tenant AND r.room < $before AND r.deleted_at IS NULL
+		ORDER BY r.room DESC LIMIT $limit`,
 	update: `UPDATE rooms SET name = $name, metadata = $metadata
 		WHERE tenant = $tenant AND room = $room`,
 	remove: `UPDATE rooms SET deleted_at = $deleted_at
@@ -74,6 +79,11 @@ export function createRoomsStore(db: Database) {
 		RoomRow,
 		{ tenant: TenantNo; user_id: UserId; before: number; limit: number }
 	>(db, SQL.page);
+	const numberOf = prepare<{ room: RoomNo }, { tenant: TenantNo; room_id: string }>(
+		db,
+		SQL.numberOf,
+	);
+	const all = prepare<RoomRow, { tenant: TenantNo; before: number; limit: number }>(db, SQL.all);
 	const update = prepare<
 		null,
 		{ tenant: TenantNo; room: RoomNo; name: string | null; metadata: string | null }
@@ -99,6 +109,12 @@ export function createRoomsStore(db: Database) {
 		/** The user's rooms whose latest event is before `before`, most recent first, hidden ones left out. */
 		list: (tenant: TenantNo, user_id: UserId, before: number, limit: number): RoomRow[] =>
 			page.all({ tenant, user_id, before, limit }),
+		/** The number of a room, deleted or not; undefined for one that the tenant does not have. */
+		findNumber: (tenant: TenantNo, room_id: string): RoomNo | undefined =>
+			numberOf.get({ tenant, room_id })?.room,
+		/** The tenant's rooms with a number below `before`, newest first, as they are to nobody in them. */
+		listAll: (tenant: TenantNo, before: number, limit: number): RoomRow[] =>
+			all.all({ tenant, before, limit }),
 		update: (row: {
 			tenant: TenantNo;
 			room: RoomNo;

@@ -156,7 +156,7 @@ export const inspectUsage = defineOperation({
 	actor: 'operator',
 	input: Type.Object({ tenant_id: TenantIdField, ...query }, { additionalProperties: false }),
 	output: Usage,
-	errors: ['NOT_FOUND'],
+	errors: ['NOT_FOUND', 'INSUFFICIENT_STORAGE'],
 	example: {
 		input: { tenant_id, period: '2026-11', explain: 'messages_sent' as const },
 		output: { ...example, explained },

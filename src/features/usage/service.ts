@@ -3,9 +3,10 @@ import { dayOf } from '../../core/calendar.ts';
 import type { OperatorCaller, TenantCaller } from '../../core/caller.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import type { TenantId } from '../../core/ids.ts';
+import type { PlanNo, TenantId } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import type { Scope } from '../../db/change.ts';
+import type { RecordRead } from '../audit/service/reading.ts';
 import type { getUsage, inspectUsage } from './schema.ts';
 import {
 	type Explanation,
@@ -25,13 +26,19 @@ export interface UsageDeps {
 	flushing: Flushing;
 	storage: Storage;
 	/** @throws `NOT_FOUND`, for who is confined to other tenants too. */
-	tenantOf(caller: OperatorCaller, tenant_id: TenantId): Promise<Scope>;
+	tenantOf(caller: OperatorCaller, tenant_id: TenantId): Promise<Scope & { plan: PlanNo | null }>;
+	recordRead: RecordRead;
 }
 
 type Query = InputOf<typeof getUsage>;
 
+/** Behind these figures stand users and rooms of the tenant. */
+const NAMING: ReadonlySet<Query['explain']> = new Set(['active_users', 'messages_sent']);
+
 /** The use-cases of usage. */
-export function createUsage({ read, clock, flushing, storage, tenantOf }: UsageDeps) {
+export function createUsage(deps: UsageDeps) {
+	const { read, clock, flushing, storage, tenantOf, recordRead } = deps;
+
 	/** Writes what was counted and not written yet; without it the figures are some seconds old. */
 	async function settle(scope: Scope): Promise<void> {
 		try {
@@ -110,11 +117,20 @@ export function createUsage({ read, clock, flushing, storage, tenantOf }: UsageD
 			return usageOf(caller, input);
 		},
 
-		/** What a tenant used. @throws `NOT_FOUND` for an unknown one; `VALIDATION_ERROR` as `get`. */
+		/**
+		 * What a tenant used. What names its users or rooms is recorded, figures are not.
+		 *
+		 * @throws `NOT_FOUND` for an unknown tenant; `VALIDATION_ERROR` as `get`.
+		 */
 		inspect: async (
 			caller: OperatorCaller,
 			{ tenant_id, ...query }: InputOf<typeof inspectUsage>,
-		): Promise<OutputOf<typeof inspectUsage>> => usageOf(await tenantOf(caller, tenant_id), query),
+		): Promise<OutputOf<typeof inspectUsage>> => {
+			const scope = await tenantOf(caller, tenant_id);
+			const usage = await usageOf(scope, query);
+			if (NAMING.has(query.explain)) await recordRead(caller, 'usage.inspect', scope, query);
+			return usage;
+		},
 	};
 }
 

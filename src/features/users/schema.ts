@@ -18,7 +18,7 @@ const AvatarUrlField = Type.String({
 	error: 'Must be an http or https URL of at most 2048 characters',
 });
 
-const User = Type.Object({
+export const User = Type.Object({
 	user_id: UserIdField,
 	name: nullable(NameField),
 	avatar_url: nullable(AvatarUrlField),

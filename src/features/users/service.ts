@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { requireTenant } from '../../core/authorize.ts';
-import type { TenantCaller } from '../../core/caller.ts';
+import type { TenantCaller, TenantReader } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
@@ -8,6 +8,7 @@ import type { TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
+import { pageOf } from '../../core/page.ts';
 import type { Random } from '../../core/random.ts';
 import { type Bounds, requireMetadataSize } from '../../core/validation.ts';
 import type { Writer } from '../../db/writer.ts';
@@ -44,11 +45,21 @@ export function createUsers(deps: UsersDeps) {
 
 	/** @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of. */
 	async function get(
-		caller: TenantCaller,
+		caller: Pick<TenantReader, 'tenant' | 'user_id'>,
 		{ user_id }: InputOf<typeof getUser>,
 	): Promise<OutputOf<typeof getUser>> {
 		requireTenant(caller);
 		return shown(found(await read.users.find(caller.tenant, user_id)));
+	}
+
+	/** A page of all that the tenant told of, in the order of user ids. For the operator. */
+	async function list(
+		{ tenant }: Pick<TenantReader, 'tenant'>,
+		{ limit = 50, cursor = '' }: { limit?: number; cursor?: string },
+	) {
+		const rows = await read.users.list(tenant, cursor, limit + 1);
+		const { items, next_cursor } = pageOf(rows, limit, ({ user_id }) => user_id);
+		return { users: items.map(shown), next_cursor };
 	}
 
 	/**
@@ -176,6 +187,7 @@ export function createUsers(deps: UsersDeps) {
 
 	return {
 		get,
+		list,
 		update,
 		deactivate,
 		reactivate,

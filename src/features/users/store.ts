@@ -26,6 +26,8 @@ export type UserTokenRow = {
 const SQL = {
 	find: `SELECT user_id, name, avatar_url, metadata, created_at, updated_at, deactivated_at
 		FROM users WHERE tenant = $tenant AND user_id = $user_id`,
+	page: `SELECT user_id, name, avatar_url, metadata, created_at, updated_at, deactivated_at
+		FROM users WHERE tenant = $tenant AND user_id > $after ORDER BY user_id LIMIT $limit`,
 	deactivated: `SELECT user_id FROM users INDEXED BY users_deactivated
 		WHERE tenant = $tenant AND deactivated_at IS NOT NULL LIMIT $limit`,
 	upsert: `INSERT INTO users
@@ -53,6 +55,7 @@ const SQL = {
 export function createUsersStore(db: Database) {
 	type OfUser = { tenant: TenantNo; user_id: UserId };
 	const find = prepare<UserRow, OfUser>(db, SQL.find);
+	const page = prepare<UserRow, { tenant: TenantNo; after: string; limit: number }>(db, SQL.page);
 	const deactivated = prepare<{ user_id: UserId }, { tenant: TenantNo; limit: number }>(
 		db,
 		SQL.deactivated,
@@ -70,6 +73,9 @@ export function createUsersStore(db: Database) {
 	return {
 		find: (tenant: TenantNo, user_id: UserId): UserRow | undefined =>
 			find.get({ tenant, user_id }) ?? undefined,
+		/** Users with an id above `after`, in the order of ids. */
+		list: (tenant: TenantNo, after: string, limit: number): UserRow[] =>
+			page.all({ tenant, after, limit }),
 		/** Some of those that nobody may act as. */
 		listDeactivated: (tenant: TenantNo, limit: number): UserId[] =>
 			deactivated.all({ tenant, limit }).map(({ user_id }) => user_id),

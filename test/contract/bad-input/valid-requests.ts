@@ -112,7 +112,7 @@ const ABOUT_SPARE =
 /** Operations for the tenant itself, which refuse a user. */
 const TENANTS_OWN =
 	`events.list users.get users.update users.deactivate users.reactivate users.revoke
-	tokens.create usage.get dead_letters.list settings.get settings.update
+	tokens.create usage.get messages.list_all dead_letters.list settings.get settings.update
 	api_keys.create api_keys.list api_keys.update api_keys.rotate api_keys.revoke`.split(/\s+/);
 
 export const isTenantsOwn = ({ operationId }: Declared['operation']): boolean =>

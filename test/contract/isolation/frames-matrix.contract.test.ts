@@ -1,6 +1,6 @@
 /**
  * Every frame type × every kind of caller with a socket × own, foreign and missing rooms, held
- * against the table in expected.ts; and what a socket was ever sent is its own tenant's.
+ * against the table in expected-frames.ts; and what a socket was ever sent is its own tenant's.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { openSocket, type Socket } from '../../helpers/socket.ts';
@@ -8,7 +8,8 @@ import { createKey } from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import type { Frame } from '../../helpers/wire.ts';
 import { type Callers, createCallers } from './callers.ts';
-import { BACKEND_FRAME_ROWS, type CallerName, FRAME_ROWS, type Row } from './expected.ts';
+import type { CallerName, Row } from './expected.ts';
+import { BACKEND_FRAME_ROWS, FRAME_ROWS } from './expected-frames.ts';
 import { FRAME_FIELDS, frameFor, type Subject } from './requests.ts';
 import { createPlace, createTwins, snapshotOf } from './twins.ts';
 

@@ -13,6 +13,7 @@ export const PERMISSION_OF: Readonly<Record<string, string>> = {
 	'members.remove': 'members:write',
 	'messages.send': 'messages:write',
 	'messages.list': 'messages:read',
+	'messages.list_all': 'messages:read',
 	'acks.send': 'messages:read',
 	'reads.send': 'messages:read',
 	'events.list': 'events:read',

@@ -103,6 +103,15 @@ export async function createPlayer(tenant: TestTenant, seed: number): Promise<Pl
 		lines.push(`keys → ${list.status} ${count} ${keys.length} ${normalise(JSON.stringify(keys))}`);
 	}
 
+	/** What the operator is shown of it. */
+	async function oversee(): Promise<void> {
+		for (const what of ['rooms', 'messages', 'users']) {
+			const path = `/admin/tenants/${tenant.tenant_id}/${what}?limit=100`;
+			const answer = await operator(tenant.server).get(path);
+			lines.push(`operator: ${what} → ${answer.status} ${normalise(answer.text)}`);
+		}
+	}
+
 	return {
 		tenant,
 		async step() {
@@ -110,6 +119,7 @@ export async function createPlayer(tenant: TestTenant, seed: number): Promise<Pl
 			if (subscriptions.length > 0 && random.chance(0.02)) return unsubscribe();
 			if (cursors.length > 0 && random.chance(0.02)) return confirm(random.pick(USERS));
 			if (random.chance(0.03)) return changeKeys();
+			if (random.chance(0.03)) return oversee();
 			return take(nextStep(random, rooms.length));
 		},
 		async record() {
@@ -178,6 +188,14 @@ function nextStep(random: Random, rooms: number): Step {
 				actor: undefined,
 				method: 'GET',
 				path: `/events?limit=${20 * (1 + random.below(5))}`,
+			}),
+		],
+		[
+			3,
+			() => ({
+				actor: undefined,
+				method: 'GET',
+				path: `/messages?limit=${5 * (1 + random.below(9))}`,
 			}),
 		],
 		[3, () => ({ actor, method: 'GET', path: `${room}/messages?after_seq=${seq}&limit=2` })],

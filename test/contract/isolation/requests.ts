@@ -83,7 +83,9 @@ export function requestFor(
 ): Request {
 	const ids = idsOf(target, subject);
 	// Who is revoked and deactivated here does nothing else in these tests.
-	if (path.startsWith('/users/') && target === 'own') ids.user_id = KNOWN_USER;
+	if (path.includes('/users/{') && (target === 'own' || target === 'foreign')) {
+		ids.user_id = KNOWN_USER;
+	}
 	const inQuery = QUERIES[operation.operationId];
 	const whole = inQuery === undefined ? path : `${path}?${inQuery}={${inQuery}}`;
 	const filled = whole.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -126,7 +128,7 @@ function idsOf(
 		key:
 			{ foreign_key: managementKeys.foreign, missing_key: 'mk_0000000000' }[target as string] ??
 			managementKeys.own,
-		room_id: one(target, place.own, place.foreign, `room_${MISSING}`),
+		room_id: one(target.replace('_room', ''), place.own, place.foreign, `room_${MISSING}`),
 		subscription_id: one(
 			target,
 			place.subscriptions.own,
@@ -140,7 +142,7 @@ function idsOf(
 	};
 }
 
-function one(target: TargetName, own: string, foreign: string, missing: string): string {
+function one(target: string, own: string, foreign: string, missing: string): string {
 	if (target === 'foreign') return foreign;
 	return target === 'missing' ? missing : own;
 }
