@@ -237,6 +237,27 @@ test('what was erased with its tenant is counted, and the chain holds', async ()
 	expect(result.exitCode).toBe(0);
 });
 
+test('is whole after a purge, and after the tenant came back from a file', async () => {
+	const server = await startServer({ dataDir: join(folder, 'purged') });
+	const env = { DATA_DIR: server.dataDir };
+	const tenant = await createTenant(server);
+	await createKey(tenant, ['send']);
+	const file = join(folder, 'tenant.db');
+	expect((await runBinary(['export', tenant.tenant_id, file], env)).exitCode).toBe(0);
+
+	const path = `/admin/tenants/${tenant.tenant_id}?purge=now`;
+	bodyOf(await operator(server).delete(path), 200);
+	const purged = await runBinary(['audit', 'verify'], env);
+	expect((await runBinary(['import', file], env)).exitCode).toBe(0);
+	const imported = await runBinary(['audit', 'verify'], env);
+
+	expect(purged.stderr).toBe('');
+	expect(purged.stdout).toMatch(/^ok: \d entries, 3 of them erased/);
+	expect({ ...imported, stdout: '' }).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+	expect(imported.stdout).toMatch(/^ok: \d entries, 3 of them erased/);
+	expect(await server.stop()).toBe(0);
+});
+
 describe('the command', () => {
 	const emptyDir = () => mkdtempSync(join(folder, 'dir-'));
 

@@ -27,6 +27,8 @@ const PLAIN_READS = new Set([
 const BEFORE: Readonly<Record<string, (scene: Scene) => Promise<unknown>>> = {
 	'tenants.resume': ({ spare_tenant_id }) =>
 		operator(used.server).post(`/admin/tenants/${spare_tenant_id}/suspend`),
+	'tenants.restore': ({ spare_tenant_id }) =>
+		operator(used.server).delete(`/admin/tenants/${spare_tenant_id}`),
 	'tenant_users.get': ({ tenant, user_id }) =>
 		tenant.as().put(`/users/${user_id}`, { name: 'Bob' }),
 };

@@ -12,6 +12,9 @@ import type { Stored } from '../../../db/client.ts';
 import { GENESIS, hashOf } from '../service.ts';
 import type { AuditStore, EntryRow } from '../store.ts';
 
+/** Its entry names a tenant and is filed under none. */
+const PURGE = 'tenants.purge';
+
 /** Entries that are looked at in one go. */
 const SLICE = 500;
 
@@ -72,7 +75,7 @@ function problemOf(row: EntryRow, last: { entry: number; hash: Uint8Array }): st
  */
 async function tenantProblemOf(
 	audit: Stored<AuditStore>,
-	{ details, tenant }: EntryRow,
+	{ action, details, tenant }: EntryRow,
 ): Promise<string | undefined> {
 	if (details === null) {
 		return tenant === null ? undefined : 'its details are gone, and its tenant is not';
@@ -81,6 +84,8 @@ async function tenantProblemOf(
 	if (typeof tenant_id !== 'string') {
 		return tenant === null ? undefined : 'it is filed under a tenant that it is not about';
 	}
+	// It tells of one that is gone; another life of it may have been imported since.
+	if (action === PURGE && tenant === null) return undefined;
 	const actual = await audit.findTenant(tenant_id);
 	const isRight = actual === undefined || actual === tenant;
 	return isRight ? undefined : 'it is not filed under the tenant that it is about';
