@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { decodeCursor } from '../../../src/core/cursor.ts';
 import type { RoomId, UserId } from '../../../src/core/ids.ts';
+import { EventsPruned } from '../../../src/features/events/service/logged.ts';
 import { missedBy } from '../../../src/features/events/service/missed.ts';
 import { type App, ids, openApp, type TestTenant, type Told } from './app.ts';
 
@@ -200,4 +201,25 @@ describe('a room with more missed messages than are replayed', () => {
 			);
 		}
 	});
+});
+
+test('what is pruned while the log is walked for a slow client ends the replay: nothing is left out in silence', async () => {
+	const { tenant, ann, bob, say } = await scene('bob');
+	for (let room = 0; room < 12; room++) {
+		await app.rooms.create(ann, { type: 'group', members: [bob] });
+	}
+	for (let n = 0; n < 300; n++) await say(`n${n}`);
+	const of = tenant.as('bob');
+	const { epoch, last_cursor: through } = await app.events.endsOf(of.tenant);
+	const pages = missedBy(app.read, of, { epoch, after: 0, through }, { roomMax: 0 });
+	const first = await pages.next();
+	await app.writer.commit(tenant.itself, (tx) => {
+		tx.events.removeThrough(of.tenant, 290);
+		return { value: null };
+	});
+
+	const rest = Array.fromAsync(pages);
+
+	expect(first.value).not.toBeEmpty();
+	await expect(rest).rejects.toThrow(EventsPruned);
 });
