@@ -66,6 +66,8 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 		'It says of which sends to count an attempt, and a count is added to a delivery of the tenant alone; a confirmation writes nothing more for it. Lost is a count, where the same user of another tenant has left 1,000 unconfirmed.',
 	"src/features/plans/store.ts allTenants: without eq(tenants.plan, p('plan'))":
 		'It names tenants whose settings are to be looked at again; those of others are found as they were.',
+	'src/features/members/store.ts touchPositions: without tenant = $tenant':
+		'It raises the mark of a room whose positions are then looked at; told are those that changed, by a statement with the tenant.',
 	'src/features/notifications/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
 	'src/db/stored-answers.ts find: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ?': HASHED,

@@ -137,6 +137,21 @@ test('positions are those of the own tenant, where the other has them in the sam
 	}
 }, 20_000);
 
+test('of a large room one’s own position is told, and not the namesake’s in the other tenant', async () => {
+	const server = await startServer({ env: { LIVE_RECEIPTS_MAX: '2' } });
+	const twins = [await createTenant(server), await createTenant(server)] as const;
+	for (const [index, tenant] of twins.entries()) {
+		const { room_id } = await createGroup(tenant, 'alice', ['bob', 'carol']);
+		let cursor = '';
+		for (let n = 0; n < 3; n++) ({ cursor } = await sendMessage(tenant, 'alice', room_id));
+		const seq = 3 - index;
+		bodyOf(await tenant.as('bob').post('/acks', { room_id, seq }), 200);
+		const positions = [{ user_id: 'bob', last_read_seq: 0, last_delivered_seq: seq }];
+		expect(await positionsFor(tenant, 'bob', cursor)).toMatchObject([{ room_id, positions }]);
+	}
+	expect(await server.stop()).toBe(0);
+}, 20_000);
+
 test('how far back positions are told again depends on the times of the own tenant’s events', async () => {
 	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-resume-'));
 	const env = { MASTER_API_KEY: randomSecret() };
