@@ -31,6 +31,7 @@ import { createPlans, requirePlan } from '../features/plans/service.ts';
 import { createLastSeen } from '../features/presence/service/last-seen.ts';
 import { createPresence } from '../features/presence/service.ts';
 import { createPresenceWorker } from '../features/presence/worker.ts';
+import { createQuotas, type TenantQuotas } from '../features/quotas/service.ts';
 import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
@@ -118,9 +119,10 @@ export function createContainer(options: ContainerOptions) {
 	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const controlPlane = createControlPlane(parts);
 	const { usage, ...usageParts } = createUsageParts(parts, meter, controlPlane.tenants);
+	const { quotas } = usageParts;
 	const notified = createNotified(parts, controlPlane.tenants.scopeOf);
 	const ofTenants = {
-		...createRoomFeatures(parts, notified),
+		...createRoomFeatures(parts, notified, quotas),
 		...createUserFeatures(parts),
 	};
 	const tenantOf = controlPlane.tenants.scopeOf;
@@ -224,10 +226,16 @@ function createUsageParts(parts: Parts, meter: UsageMeter, tenants: Tenants) {
 	const pause = () => new Promise<void>((resolve) => setImmediate(resolve));
 	const storage = createStorage({ ...parts, pause });
 	const flushing = createFlushing({ ...parts, meter, storage });
+	const quotas = createQuotas({
+		...parts,
+		...{ pause, connectionsOf: parts.connections.countOfTenant },
+		...{ weightOf: storage.weightOf, isNoted: meter.isNoted },
+	});
 	return {
 		usage: createUsage({ ...parts, flushing, storage, tenantOf: tenants.scopeOf }),
 		flushing,
-		usageWriter: createUsageWriter({ ...parts, flushing, storage }),
+		quotas,
+		usageWriter: createUsageWriter({ ...parts, flushing, storage, review: quotas.review }),
 	};
 }
 
@@ -245,7 +253,11 @@ function createNotified(parts: Parts, tenantOf: NotificationsDeps['tenantOf']) {
 type Notified = ReturnType<typeof createNotified>;
 
 /** What happens in rooms. */
-function createRoomFeatures(parts: Parts, { notifications: { confirm } }: Notified) {
+function createRoomFeatures(
+	parts: Parts,
+	{ notifications: { confirm } }: Notified,
+	{ storageSpent }: TenantQuotas,
+) {
 	const { settings } = parts;
 	const limits = {
 		roomMembersMax: settings.MAX_ROOM_MEMBERS,
@@ -256,7 +268,7 @@ function createRoomFeatures(parts: Parts, { notifications: { confirm } }: Notifi
 	return {
 		rooms,
 		members: createMembers({ ...parts, limits, closeRoom: rooms.close }),
-		messages: createMessages(parts),
+		messages: createMessages({ ...parts, storageSpent }),
 		receipts: createReceipts({ ...parts, liveReceiptsMax, confirm }),
 		typing: createTyping({ ...parts, liveReceiptsMax }),
 	};

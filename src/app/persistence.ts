@@ -30,6 +30,7 @@ import { notificationCreated } from '../features/notifications/schema.ts';
 import { createNotificationsStore } from '../features/notifications/store.ts';
 import { createPlansStore } from '../features/plans/store.ts';
 import { createPresenceStore } from '../features/presence/store.ts';
+import { createQuotasStore } from '../features/quotas/store.ts';
 import { createRoomsStore } from '../features/rooms/store.ts';
 import { createSubscriptionsStore } from '../features/subscriptions/store.ts';
 import { createTenantsStore } from '../features/tenants/store.ts';
@@ -56,6 +57,7 @@ const bindStores = (db: ReturnType<typeof openDatabase>) => ({
 	users: createUsersStore(db),
 	presences: createPresenceStore(db),
 	usage: createUsageStore(db),
+	quotas: createQuotasStore(db),
 	tenantRows: createTenantRows(db),
 	notifications: createNotificationsStore(db),
 	subscriptions: createSubscriptionsStore(db),

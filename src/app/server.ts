@@ -160,7 +160,18 @@ function withBackground(
 }
 
 function createAnswering(
-	{ settings, clock, ids, log, authentication, authorizer, metrics, meter, messagesOn }: Container,
+	{
+		settings,
+		clock,
+		ids,
+		log,
+		authentication,
+		authorizer,
+		metrics,
+		meter,
+		messagesOn,
+		quotas,
+	}: Container,
 	server: () => AnyElysia['server'],
 ): Answering {
 	const clientAddress = createClientAddress(settings.TRUSTED_PROXIES);
@@ -176,6 +187,7 @@ function createAnswering(
 			),
 		observe: metrics.observe,
 		usage: meter,
+		quotas,
 	};
 }
 

@@ -9,7 +9,8 @@ export interface Authorizer {
 	/**
 	 * Checks the permission, then takes the operation's cost from the tenant's bucket.
 	 *
-	 * @throws `AUTHORIZATION_ERROR` naming the permission that the credential lacks.
+	 * @throws `AUTHORIZATION_ERROR` naming the permission that the credential lacks, or the feature that the
+	 * plan does.
 	 * @throws `RATE_LIMIT_EXCEEDED` naming the bucket, with the wait until the cost is there.
 	 */
 	authorize(caller: TenantCaller, operation: Operation, cost: number): void;
@@ -29,6 +30,13 @@ export function createAuthorizer(limiter: RateLimiter): Authorizer {
 				if (!isOwn) {
 					throw new AppError('AUTHORIZATION_ERROR', `${what} lacks the permission ${permission}`);
 				}
+			}
+			const { feature } = operation;
+			if (feature !== undefined && caller.features[feature] === false) {
+				throw new AppError(
+					'AUTHORIZATION_ERROR',
+					`The plan of this tenant lacks the feature ${feature}`,
+				);
 			}
 			if (cost === 0 || caller.rate === null) return;
 			const waitMs = limiter.take(caller.tenant_id, caller.rate, cost);

@@ -1,3 +1,4 @@
+import type { FeatureSwitches } from './features.ts';
 import type { Stamp } from './generations.ts';
 import type { KeyId, PlanNo, TenantId, TenantNo, UserId } from './ids.ts';
 import type { Once } from './once.ts';
@@ -28,6 +29,8 @@ export interface TenantCaller {
 	messagesPerDay?: number;
 	/** Of the tenant, as they are in effect. */
 	settings: TenantSettings;
+	/** Of its plan. */
+	features: FeatureSwitches;
 	/** Compared again by the writer and by open sockets: a revoked credential's work is refused. */
 	stamp: Stamp;
 	/** Of a request with an `Idempotency-Key`. */

@@ -1,6 +1,7 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox';
 import type { Actor } from './caller.ts';
 import type { ErrorCode } from './errors.ts';
+import type { Feature } from './features.ts';
 import type { Permission } from './permissions.ts';
 
 interface OperationBase<Input extends TObject, Output extends TSchema> {
@@ -39,6 +40,10 @@ interface TenantPart<Who extends 'user' | 'any'> {
 	cost: number;
 	/** The same when it comes as a frame, where the frame limit bounds it already. Default: `cost`. */
 	frame_cost?: number;
+	/** Not refused for a quota, so that a tenant can see what is used up. */
+	isAboveQuota?: true;
+	/** The feature it is part of, which the plan of a tenant may switch off. */
+	feature?: Feature;
 }
 
 /**
@@ -61,6 +66,8 @@ export type Operation<
 				isOpenToUser?: never;
 				cost?: never;
 				frame_cost?: never;
+				isAboveQuota?: never;
+				feature?: never;
 			});
 
 export type InputOf<Op> = Op extends OperationBase<infer Input, TSchema> ? Static<Input> : never;
@@ -70,6 +77,10 @@ export type OutputOf<Op> = Op extends OperationBase<TObject, infer Output> ? Sta
 export const defineOperation = <Input extends TObject, Output extends TSchema, Who extends Actor>(
 	operation: Operation<Input, Output, Who>,
 ): Operation<Input, Output, Who> => operation;
+
+/** Whether quotas can refuse it to a tenant: all but what shows them. */
+export const isUnderQuota = ({ permission, isAboveQuota }: Operation): boolean =>
+	permission !== undefined && isAboveQuota !== true;
 
 const EVERY_OPERATION: readonly ErrorCode[] = ['VALIDATION_ERROR', 'INTERNAL_ERROR', 'UNAVAILABLE'];
 
@@ -103,6 +114,7 @@ export function errorsOf(
 	if (operation.permission !== undefined || operation.isMasterOnly === true) {
 		codes.add('AUTHORIZATION_ERROR');
 	}
+	if (isUnderQuota(operation)) codes.add('QUOTA_EXCEEDED');
 	if (hasBody) codes.add('PAYLOAD_TOO_LARGE').add('UNSUPPORTED_MEDIA_TYPE');
 	if (isWrite) codes.add('INSUFFICIENT_STORAGE');
 	if (isRepeatable === true) codes.add('CONFLICT');

@@ -22,7 +22,7 @@ import type { KeyId, MessageId, RoomId, RoomNo, TenantNo, UserId } from '../core
 import { tenants } from './operator-tables.ts';
 
 export { audit, managementKeys, plans, type TenantStatus, tenants } from './operator-tables.ts';
-export { usageDays, usageUsers } from './usage-tables.ts';
+export { quotaWarnings, usageDays, usageUsers } from './usage-tables.ts';
 
 const tenantNo = () => integer().$type<TenantNo>().notNull();
 const roomNo = () => integer().$type<RoomNo>().notNull();

@@ -26,6 +26,20 @@ export const usageDays = sqliteTable(
 	(table) => [primaryKey({ columns: [table.tenant, table.day] })],
 );
 
+/** The highest warning that a tenant was given of a quota in a month. */
+export const quotaWarnings = sqliteTable(
+	'quota_warnings',
+	{
+		tenant: integer().$type<TenantNo>().notNull(),
+		month: integer().notNull(),
+		quota: text().notNull(),
+		/** Whose: `tenant` or `plan`. */
+		scope: text().notNull(),
+		percent: integer().notNull(),
+	},
+	(table) => [primaryKey({ columns: [table.tenant, table.month, table.quota, table.scope] })],
+);
+
 /** Who acted in a UTC month: year * 12 + month, from 0. */
 export const usageUsers = sqliteTable(
 	'usage_users',

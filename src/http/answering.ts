@@ -2,6 +2,7 @@ import type { Authorizer } from '../core/authorize.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Ids } from '../core/ids.ts';
 import type { Log } from '../core/log.ts';
+import type { QuotaGate } from '../features/quotas/service.ts';
 import type { UsageCounter } from '../features/usage/service/meter.ts';
 import type { AnswerHeaders } from './answer-headers.ts';
 import type { Authentication } from './authentication.ts';
@@ -25,4 +26,6 @@ export interface Answering {
 	observe(operation: string, status: number, ms: number): void;
 	/** Told of what tenants use. */
 	usage: UsageCounter;
+	/** Asked before it is counted. */
+	quotas: QuotaGate;
 }

@@ -317,9 +317,10 @@ export function createAuthentication(deps: AuthenticationDeps) {
 export type Authentication = ReturnType<typeof createAuthentication>;
 
 /** What a caller has of its tenant's limits and settings. */
-const limitsOf = ({ rate, settings, messagesPerDay }: TenantProfile) => ({
+const limitsOf = ({ rate, settings, features, messagesPerDay }: TenantProfile) => ({
 	rate,
 	settings,
+	features,
 	...(messagesPerDay === undefined ? {} : { messagesPerDay }),
 });
 

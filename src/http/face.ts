@@ -7,7 +7,7 @@
  */
 import type { AnyElysia, Elysia } from 'elysia';
 import { requireActor } from '../core/authorize.ts';
-import type { Actor, Caller, CallerOf } from '../core/caller.ts';
+import type { Actor, Caller, CallerOf, TenantCaller } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
 import type { TenantNo } from '../core/ids.ts';
 import { AlreadyAnswered, type Once, type StoredAnswer } from '../core/once.ts';
@@ -112,11 +112,18 @@ export function createFace(deps: FaceDeps) {
 				exchange.tenant = caller;
 				admitPage(exchange, profile.allowed_origins ?? deps.allowedOrigins);
 				authorizer.authorize(caller, operation, operation.cost ?? 0);
+				deps.quotas.requireRequest(caller, operation);
+				const admitted = admitUser(caller, operation);
+				if (admitted !== undefined) await admitted;
 				deps.usage.countRequest(caller);
 				return caller;
 			}
 		}
 	}
+
+	/** @throws `QUOTA_EXCEEDED`. */
+	const admitUser = (caller: TenantCaller, operation: Operation) =>
+		operation.isAboveQuota === true ? undefined : deps.quotas.requireUser(caller);
 
 	/** The caller as the operation's use-case wants it. @throws as `actAs` and `requireActor`. */
 	async function actorOf<Op extends Operation>(
@@ -126,6 +133,8 @@ export function createFace(deps: FaceDeps) {
 	): Promise<CallerOf[Op['actor']]> {
 		if (caller.kind !== 'tenant') return caller as CallerOf[Actor] as CallerOf[Op['actor']];
 		const actor = await authentication.actAs(caller, userIdOf(request.headers));
+		const admitted = admitUser(actor, operation);
+		if (admitted !== undefined) await admitted;
 		deps.usage.countUser(actor);
 		return requireActor(actor, operation);
 	}

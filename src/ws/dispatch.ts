@@ -15,6 +15,7 @@ import { AppError, ERRORS, errorBodyOf } from '../core/errors.ts';
 import { parseJson } from '../core/json.ts';
 import type { Log } from '../core/log.ts';
 import { type Bounds, createInputParser, createOutputCheck } from '../core/validation.ts';
+import type { QuotaGate } from '../features/quotas/service.ts';
 import type { UsageCounter } from '../features/usage/service/meter.ts';
 import type { Connection } from '../realtime/connections.ts';
 import type { FrameBinding, Frames } from './frames.ts';
@@ -28,6 +29,7 @@ export interface DispatchDeps {
 	log: Log;
 	observe(operation: string, status: number, ms: number): void;
 	usage: Pick<UsageCounter, 'countRequest'>;
+	quotas: Pick<QuotaGate, 'requireRequest'>;
 }
 
 /** A binding with its schemas compiled. */
@@ -96,6 +98,7 @@ export function createDispatch(deps: DispatchDeps) {
 		let isForCaller = false;
 		try {
 			authorizer.authorize(caller, operation, operation.frame_cost ?? operation.cost ?? 0);
+			deps.quotas.requireRequest(caller, operation);
 			deps.usage.countRequest(caller);
 			requireActor(caller, operation);
 			isForCaller = true;

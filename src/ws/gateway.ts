@@ -97,11 +97,15 @@ export function createGateway(deps: GatewayDeps) {
 		const { caller, profile } = credential;
 		const wanted = isBackend(caller, request, query) ? asBackend : asUser;
 		authorizer.authorize(caller, wanted, operation.cost ?? 0);
+		deps.quotas.requireRequest(caller, operation);
+		await deps.quotas.requireUser(caller);
 		deps.usage.countRequest(caller);
 		const origin = request.headers.get('Origin');
 		requireOrigin(origin, profile.allowed_origins ?? deps.allowedOrigins);
 		const actor = await authentication.actAs(caller, requestedUser(request, query));
 		requireActor(actor, wanted);
+		await deps.quotas.requireUser(actor);
+		deps.quotas.requireConnection(actor);
 		if (isDraining) throw new AppError('UNAVAILABLE', 'The server is shutting down');
 		const socket = new Socket(ids('conn'), actor, credential, host);
 		const cursor = requestedCursor(query);

@@ -15,6 +15,7 @@ import {
 	createTenant,
 	operator,
 } from '../helpers/tenants.ts';
+import { eventually } from '../helpers/wait.ts';
 import type { Room } from '../helpers/wire.ts';
 import { isTenantsOwn } from './bad-input/valid-requests.ts';
 
@@ -39,9 +40,6 @@ interface World {
 	tenant: TestTenant;
 	/** With nothing left in its bucket. */
 	exhausted: TestTenant;
-	/** With nothing left of its quotas, and its room. */
-	spent: TestTenant;
-	spent_room_id: string;
 	/** A key of the first tenant that may do nothing here. */
 	powerless: string;
 	room_id: string;
@@ -118,8 +116,7 @@ const SCENARIOS: Record<string, Scenario> = {
 			{ ...world, ...MISSING },
 			MISSING_IN[declared.operation.operationId],
 		),
-	QUOTA_EXCEEDED: (declared, world) =>
-		call(world.spent.as('owner'), declared, { ...world, room_id: world.spent_room_id }),
+	QUOTA_EXCEEDED: (declared, world) => call(spent.as('owner'), declared, world),
 	PRECONDITION_FAILED: (declared, world) =>
 		call(clientFor(declared, world), declared, world, { headers: { 'If-Match': '"4711"' } }),
 };
@@ -178,7 +175,12 @@ const server = await startServer({
 const strict = await startServer({ env: { AUTH_FAILURES_PER_MINUTE: '1' } });
 const { operations } = await openApiOf(server.url);
 
+/** With no request left this month. */
+const spent = await createTenant(server, { quotas: { api_requests_per_month: 1 } });
+
 beforeAll(async () => {
+	const isRefused = async () => (await spent.as('owner').get('/rooms')).status === 403;
+	await eventually(isRefused, 10_000, 'the quota to be enforced');
 	await httpClient(strict, { master: 'not the master key' }).get('/admin/tenants');
 });
 
@@ -249,15 +251,13 @@ async function createWorld(): Promise<World> {
 	const tenant = await createTenant(server);
 	const exhausted = await createTenant(server, { rate_limit: { requests_per_minute: 1 } });
 	await exhausted.as('owner').get('/rooms');
-	const spent = await createTenant(server, { quotas: { messages_per_month: 0 } });
-	const { room_id: spent_room_id } = await createGroup(spent, 'owner');
 	const { api_key, key_id } = await createKey(tenant, ['webhooks:manage']);
 	const { room_id } = await createGroup(tenant, 'owner', ['bob']);
 	const dm = await tenant.as().post<Room>('/rooms', { type: 'dm', members: ['owner', 'bob'] });
 	const { plan_id } = await createPlan(server);
 	const management = await createManagementKey(server, plan_id);
 	const ids = { key_id, room_id, dm_id: dm.body.room_id, plan_id, key: management.key };
-	return { tenant, exhausted, spent, spent_room_id, powerless: api_key, management, ...ids };
+	return { tenant, exhausted, powerless: api_key, management, ...ids };
 }
 
 function conflictOf(declared: Declared): Scenario | undefined {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bodyOf, errorOf } from '../helpers/http.ts';
 import { randomSecret, type Server, startServer } from '../helpers/server.ts';
-import type { Socket } from '../helpers/socket.ts';
+import { openSocket, type Socket } from '../helpers/socket.ts';
 import {
 	createGroup,
 	createPlan,
@@ -17,7 +17,7 @@ import {
 } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 import { eventually } from '../helpers/wait.ts';
-import type { Plan, Tenant } from '../helpers/wire.ts';
+import type { EventsPage, Plan, Tenant } from '../helpers/wire.ts';
 
 const startOfNextMonth = () => {
 	const now = new Date();
@@ -109,6 +109,106 @@ describe('messages a month', () => {
 			expect({ wrong, code: errorOf(answer).code }).toEqual({ wrong, code: 'VALIDATION_ERROR' });
 		}
 	});
+});
+
+describe('what is counted in memory first', () => {
+	const used = useServer({ DEFAULT_RATE_LIMIT: '0' });
+	/** ADR 19: within five seconds; the rest is for a slow machine. */
+	const DEADLINE_MS = 8000;
+
+	test('is refused soon after it is used up: requests, but not the question for usage', async () => {
+		const { plan_id } = await createPlan(used.server, { quotas: { api_requests_per_month: 3 } });
+		const [tenant, other] = [
+			await createTenant(used.server, { plan_id }),
+			await createTenant(used.server),
+		];
+		const statusOf = async () => (await tenant.as('ann').get('/rooms')).status;
+
+		await eventually(async () => (await statusOf()) === 403, DEADLINE_MS, 'a refusal');
+		const refused = await tenant.as('ann').get('/rooms');
+		const ticket = await tenant.as('ann').post('/ws/token');
+		const upgrade = await tenant.socket('ann').catch((error: Error) => error.message);
+
+		expect(errorOf(refused).code).toBe('QUOTA_EXCEEDED');
+		expect(errorOf(refused).message).toContain("api_requests_per_month of this tenant's plan");
+		expect(ticket.status).toBe(403);
+		expect(upgrade).toBeString();
+		expect((await tenant.as().get('/usage')).status).toBe(200);
+		expect((await other.as('ann').get('/rooms')).status).toBe(200);
+	}, 20_000);
+
+	test('is refused soon: new users, new sockets', async () => {
+		const quotas = { monthly_active_users: 2, peak_connections: 1 };
+		const tenant = await createTenant(used.server, { quotas });
+		const ann = await tenant.socket('ann');
+		await tenant.as('bob').get('/rooms');
+		let count = 0;
+		const newUser = async () => (await tenant.as(`new${count++}`).get('/rooms')).status;
+		await eventually(async () => (await newUser()) === 403, DEADLINE_MS, 'a refusal');
+
+		expect((await tenant.as('bob').get('/rooms')).status).toBe(200);
+		expect(await ann.request({ type: 'rooms.list' })).toMatchObject({ ok: true });
+		const second = await tenant.as('ann').get('/ws', {
+			Connection: 'Upgrade',
+			Upgrade: 'websocket',
+			'Sec-WebSocket-Version': '13',
+			'Sec-WebSocket-Key': 'dGhlIHNhbXBsZSBub25jZQ==',
+		});
+		expect(second.status).toBe(403);
+		expect(errorOf(second).message).toContain('peak_connections of this tenant');
+		await ann.close();
+	}, 20_000);
+
+	test('warns the backend, on its socket and in the log, and no user', async () => {
+		const tenant = await createTenant(used.server, { quotas: { messages_per_month: 1 } });
+		const { room_id } = await createGroup(tenant, 'ann');
+		const [ann, backend] = [
+			await tenant.socket('ann'),
+			await openSocket(used.server, { key: tenant.api_key }),
+		];
+		await sendMessage(tenant, 'ann', room_id);
+
+		const warning = await backend.next('quota.warning', DEADLINE_MS);
+		const { events } = bodyOf(await tenant.as().get<EventsPage>('/events?limit=100'), 200);
+		await ann.settle();
+
+		expect(warning).toMatchObject({ quota: 'messages_per_month', scope: 'tenant', percent: 100 });
+		expect(events.filter(({ type }) => type === 'quota.warning')).toEqual([warning as never]);
+		expect(ann.all('quota.warning')).toEqual([]);
+		await Promise.all([ann.close(), backend.close()]);
+	}, 20_000);
+});
+
+test('a feature that the plan switches off is refused at once, on open sockets too', async () => {
+	const server = await startServer({ env: { DEFAULT_RATE_LIMIT: '0' } });
+	const features = { typing: false, gold_badge: true };
+	const { plan_id } = await createPlan(server, { features });
+	const [tenant, other] = [await createTenant(server, { plan_id }), await createTenant(server)];
+	const { room_id } = await createGroup(tenant, 'ann');
+	const { room_id: elsewhere } = await createGroup(other, 'ann');
+	const [ann, outsider] = [await tenant.socket('ann'), await other.socket('ann')];
+	const start = () => ann.request({ type: 'typing.start', room_id });
+	const shown = await operator(server).get<Tenant>(`/admin/tenants/${tenant.tenant_id}`);
+
+	expect(bodyOf(shown, 200)).toMatchObject({ features });
+	expect(await start()).toMatchObject({
+		code: 'AUTHORIZATION_ERROR',
+		message: 'The plan of this tenant lacks the feature typing',
+	});
+	expect(await outsider.request({ type: 'typing.start', room_id: elsewhere })).toMatchObject({
+		ok: true,
+	});
+	await operator(server).patch(`/admin/plans/${plan_id}`, { features: { typing: true } });
+	expect(await start()).toMatchObject({ ok: true });
+	await operator(server).patch(`/admin/plans/${plan_id}`, {
+		features: { typing: false, notifications: false },
+	});
+	expect(await start()).toMatchObject({ code: 'AUTHORIZATION_ERROR' });
+	expect((await tenant.as('ann').get('/notifications')).status).toBe(403);
+	expect((await tenant.as('ann').get('/rooms')).status).toBe(200);
+
+	await Promise.all([ann.close(), outsider.close()]);
+	expect(await server.stop()).toBe(0);
 });
 
 describe('over kills', () => {

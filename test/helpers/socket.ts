@@ -48,7 +48,7 @@ export interface Socket {
 const FRAME_TYPES = new Set(
 	`connected reply error message ack.received read.updated positions notification room.created room.updated room.deleted
 	member.added member.updated member.removed room.gap replay.done resync typing
-	presence.update server.shutdown pong`.split(/\s+/),
+	presence.update quota.warning server.shutdown pong`.split(/\s+/),
 );
 
 /** The types of every frame so far, in order; but for presence, which is told in its own time. */

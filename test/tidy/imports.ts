@@ -47,7 +47,8 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	usage: ['audit'],
 	oversight: ['audit', 'members', 'messages', 'rooms', 'users'],
 	users: [],
-	events: ['members', 'messages', 'rooms', 'notifications', 'subscriptions'],
+	quotas: [],
+	events: ['members', 'messages', 'quotas', 'rooms', 'notifications', 'subscriptions'],
 	status: [],
 };
 

@@ -31,6 +31,7 @@ export const openConnection = defineOperation({
 export const pingConnection = defineOperation({
 	name: 'connections.ping',
 	summary: 'Ask for a pong',
+	isAboveQuota: true,
 	actor: 'any',
 	permission: 'rooms:read',
 	permission_as_tenant: 'events:read',

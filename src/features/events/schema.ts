@@ -5,6 +5,7 @@ import { defineOperation } from '../../core/operation.ts';
 import { memberAdded, memberRemoved, memberUpdated } from '../members/schema.ts';
 import { messageCreated } from '../messages/schema.ts';
 import { notificationCreated } from '../notifications/schema.ts';
+import { quotaWarning } from '../quotas/schema.ts';
 import { roomCreated, roomDeleted, roomUpdated } from '../rooms/schema.ts';
 
 /** Every event that the log holds. One that is told live only is in no log, and not here. */
@@ -17,6 +18,7 @@ export const LOGGED: readonly EventType[] = [
 	memberUpdated,
 	memberRemoved,
 	notificationCreated,
+	quotaWarning,
 ];
 
 /** The `type` of an event's frame. */

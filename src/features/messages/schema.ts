@@ -67,7 +67,7 @@ export const sendMessage = defineOperation({
 		{ additionalProperties: false },
 	),
 	output: Type.Composite([Message, Type.Object({ duplicate: Type.Optional(Type.Literal(true)) })]),
-	errors: ['NOT_FOUND', 'CONFLICT', 'QUOTA_EXCEEDED'],
+	errors: ['NOT_FOUND', 'CONFLICT'],
 	example: {
 		input: {
 			room_id,

@@ -9,7 +9,7 @@ import type { Ids, RoomId, TenantNo, UserId } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { NO_CURSOR } from '../../core/page.ts';
-import { quotaExceeded } from '../../core/quota.ts';
+import { quotaExceeded, type SpentQuota } from '../../core/quota.ts';
 import type { Stored } from '../../db/client.ts';
 import type { LogHead } from '../../db/event-log.ts';
 import type { Writer } from '../../db/writer.ts';
@@ -33,13 +33,15 @@ export interface MessagesDeps {
 	ids: Ids;
 	/** The published end of the tenant's event log. */
 	headOf(tenant: TenantNo): LogHead;
+	/** The quota on storage that is used up, as far as is known by now. */
+	storageSpent(caller: TenantCaller): SpentQuota | undefined;
 }
 
 /** Slices that one page looks at: messages of deleted rooms are passed over, and may be any number. */
 const SLICES_MAX = 10;
 
 /** The use-cases of messages. */
-export function createMessages({ writer, read, clock, ids, headOf }: MessagesDeps) {
+export function createMessages({ writer, read, clock, ids, headOf, storageSpent }: MessagesDeps) {
 	/**
 	 * Stores a message and publishes it to the room.
 	 *
@@ -51,7 +53,8 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 	 * @throws `AUTHORIZATION_ERROR` for a plain member of a channel.
 	 * @throws `CONFLICT` when the client_msg_id was used for another content.
 	 * @throws `RATE_LIMIT_EXCEEDED` for one message more than the tenant may store on a UTC day.
-	 * @throws `QUOTA_EXCEEDED` for one message more than the tenant, or all tenants of its plan, may store in a month.
+	 * @throws `QUOTA_EXCEEDED` for one message more than the tenant, or all tenants of its plan, may store in a
+	 * month, or where there is no storage left.
 	 */
 	async function send(
 		caller: TenantCaller,
@@ -69,11 +72,13 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 			created_at: clock.now(),
 		};
 		const body_hash = client_msg_id === null ? null : hashOf(content, meta);
+		const full = storageSpent(caller);
 		return writer.commit(caller, async (tx, { epoch, cursor, messages }) => {
-			const spent = messages.spentAt(row.created_at);
+			const spentMessages = messages.spentAt(row.created_at);
 			const { messagesPerDay } = caller;
 			const isDayFull =
 				messagesPerDay !== undefined && messages.onDayOf(row.created_at) >= messagesPerDay;
+			const spent = spentMessages ?? full;
 			const appended = await tx.messages.append({
 				...row,
 				tenant: caller.tenant,
@@ -103,10 +108,14 @@ export function createMessages({ writer, read, clock, ids, headOf }: MessagesDep
 					throw new AppError('AUTHORIZATION_ERROR', 'Needs the role moderator in this room');
 				case 'no_quota':
 					if (spent === undefined) throw dayExceeded(row.created_at);
-					throw quotaExceeded('messages_per_month', spent, {
-						at: row.created_at,
-						now: row.created_at,
-					});
+					throw quotaExceeded(
+						spentMessages === undefined ? 'storage_bytes' : 'messages_per_month',
+						spent,
+						{
+							at: row.created_at,
+							now: row.created_at,
+						},
+					);
 				case 'no_access':
 					throw new AppError('NOT_FOUND', 'Room not found');
 			}

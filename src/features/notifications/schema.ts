@@ -50,6 +50,7 @@ export const sendNotification = defineOperation({
 		'Stored once and told once to each socket concerned, however many of its targets it is in; who is away is told on resuming. `user_ids` may name users that are not known yet. With `topic_subscribers` it goes to who subscribes to `topic`. A user must be a member of the room (of a channel: moderator or above, as for messages) and may not notify `all`: that is for the tenant itself.',
 	actor: 'any',
 	permission: 'notifications:send',
+	feature: 'notifications',
 	cost: 1,
 	input: Type.Object(
 		{
@@ -94,6 +95,7 @@ export const listNotifications = defineOperation({
 		'Those of the last 30 days: to the user by name, to its rooms while it was in them, to its topics while it was subscribed, and to everybody. Rooms and topics that were left go with their events (`EVENT_RETENTION`). What came by a `subscribe` of a socket alone is not among them.',
 	actor: 'user',
 	permission: 'messages:read',
+	feature: 'notifications',
 	cost: 1,
 	input: Type.Object(Page, { additionalProperties: false }),
 	output: Type.Object({
@@ -174,6 +176,7 @@ export const listDeadLetters = defineOperation({
 	description: `For the tenant itself: a key without a user. ${DEAD_LETTERS}`,
 	actor: 'any',
 	permission: 'events:read',
+	feature: 'notifications',
 	cost: 1,
 	input: Type.Object(Page, { additionalProperties: false }),
 	output: DeadLetters,

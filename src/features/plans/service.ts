@@ -131,7 +131,8 @@ export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 				const value = shown(row);
 				const changed = { before: shown(before), after: value };
 				await record(tx, caller, { ...act, plan, target: targetOf(row), ...changed });
-				const heirs = row.settings === before.settings ? [] : await tx.plans.listTenants(plan);
+				const isSame = row.settings === before.settings && row.features === before.features;
+				const heirs = isSame ? [] : await tx.plans.listTenants(plan);
 				return {
 					value,
 					effects: [

@@ -26,6 +26,7 @@ const [bob, carol] = user_ids as [UserId, UserId];
 const ofPresence = {
 	actor: 'user',
 	permission: 'rooms:read',
+	feature: 'presence',
 	cost: 0,
 	input: UsersInput,
 } as const;

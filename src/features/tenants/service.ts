@@ -1,5 +1,6 @@
 import type { OperatorCaller } from '../../core/caller.ts';
 import { createEpoch } from '../../core/cursor.ts';
+import type { FeatureSwitches } from '../../core/features.ts';
 import type { Ids, PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { fromJsonColumn, toJsonColumn } from '../../core/json.ts';
 import { mergePatch } from '../../core/merge-patch.ts';
@@ -41,6 +42,7 @@ export interface TenantProfile extends Scope {
 	/** Null for those of the server. */
 	allowed_origins: readonly string[] | null;
 	settings: TenantSettings;
+	features: FeatureSwitches;
 	/** Why nothing is done for it; null while all is. */
 	halt: TenantHalt | null;
 }
@@ -151,13 +153,15 @@ export function createTenants(deps: TenantsDeps) {
 			if (row === undefined) return undefined;
 			const rate_limit: RateLimit | null = fromJsonColumn(row.rate_limit);
 			const { messages_per_day } = rate_limit ?? {};
+			const inherited = await inheritedFrom(read, row.plan);
 			return {
 				tenant,
 				tenant_id: row.tenant_id,
 				rate: rateOf(rate_limit, defaultRateLimit),
 				...(messages_per_day === undefined ? {} : { messagesPerDay: messages_per_day }),
 				allowed_origins: fromJsonColumn(row.allowed_origins),
-				settings: settingsOf(row, await inheritedFrom(read, row.plan)),
+				settings: settingsOf(row, inherited),
+				features: inherited.features,
 				halt: HALTS[row.status],
 			};
 		},

@@ -9,6 +9,7 @@ const room_id = 'room_01jd5v8p3k7x2m9q4w6y0z1abc' as RoomId;
 const ofTyping = {
 	actor: 'user',
 	permission: 'rooms:read',
+	feature: 'typing',
 	cost: 0,
 	input: Type.Object({ room_id: RoomIdField }, { additionalProperties: false }),
 	output: SuccessField,

@@ -139,6 +139,7 @@ export const getUsage = defineOperation({
 	description: `For the tenant itself: a key without a user. ${WHAT}`,
 	actor: 'any',
 	permission: 'usage:read',
+	isAboveQuota: true,
 	cost: 1,
 	input: Type.Object(query, { additionalProperties: false }),
 	output: Usage,

@@ -14,15 +14,17 @@ import type { Flushing } from './service/flushing.ts';
 import type { Storage } from './service/storage.ts';
 
 /** So much is lost at most when the process is killed. */
-const INTERVAL_MS = 5000;
+const INTERVAL_MS = 4000;
 
 export interface UsageWriterDeps {
 	flushing: Pick<Flushing, 'flush' | 'noteStorage'>;
 	storage: Pick<Storage, 'stop'>;
+	/** Told of who was at work, once that is written. */
+	review(tenants: ReadonlySet<TenantNo>): Promise<void>;
 	log: Log;
 }
 
-export function createUsageWriter({ flushing, storage, log }: UsageWriterDeps) {
+export function createUsageWriter({ flushing, storage, review, log }: UsageWriterDeps) {
 	let timer: ReturnType<typeof setTimeout> | undefined;
 	let isStopped = false;
 	/** The storage of who was at work; it takes as long as it takes, and flushes go on beside it. */
@@ -46,7 +48,9 @@ export function createUsageWriter({ flushing, storage, log }: UsageWriterDeps) {
 	async function write(isLast: boolean): Promise<void> {
 		try {
 			const tenants = await flushing.flush(isLast);
-			if (!isStopped) note(tenants);
+			if (isStopped) return;
+			note(tenants);
+			await review(tenants);
 		} catch (error) {
 			complain(error, isLast);
 		}

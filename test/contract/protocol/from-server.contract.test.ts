@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
 import { startServer } from '../../helpers/server.ts';
-import { type Socket, typesOf } from '../../helpers/socket.ts';
+import { openSocket, type Socket, typesOf } from '../../helpers/socket.ts';
 import { type Cast, isOwn, testWith, useTarget } from '../../helpers/target.ts';
 import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
 import type { Frame, Message, Room, RoomsPage } from '../../helpers/wire.ts';
@@ -48,6 +48,13 @@ const isPositions = (value: unknown) =>
 
 /** How a field looks, wherever it stands. */
 const LOOKS: Readonly<Record<string, (value: unknown) => boolean>> = {
+	quota: isText,
+	scope: isOneOf('tenant', 'plan'),
+	percent: isOneOf(80, 100),
+	used: isCount,
+	limit: isCount,
+	period: (value) => /^\d{4}-\d\d$/.test(String(value)),
+	resets_at: isTime,
 	connection_id: isId('conn'),
 	room_id: isId('room'),
 	message_id: isId('msg'),
@@ -179,6 +186,17 @@ const SCENES: Readonly<Record<string, Happen>> = {
 	},
 	'replay.done': async (scene) => firstOf(await again(scene), 'replay.done'),
 	resync: async (scene) => firstOf(await again(scene, '0'.repeat(16)), 'resync'),
+	async 'quota.warning'() {
+		const server = await startServer();
+		const tenant = await createTenant(server, { quotas: { messages_per_month: 1 } });
+		const { room_id } = await createGroup(tenant, 'bob');
+		const backend = await openSocket(server, { key: tenant.api_key });
+		await sendMessage(tenant, 'bob', room_id);
+		const frame = await backend.next('quota.warning', 10_000);
+		await backend.close();
+		expect(await server.stop()).toBe(0);
+		return frame;
+	},
 	async 'server.shutdown'() {
 		const server = await startServer();
 		const socket = await (await createTenant(server)).socket('bob');
@@ -190,7 +208,7 @@ const SCENES: Readonly<Record<string, Happen>> = {
 };
 
 /** Those that no client can bring about. */
-const OF_THE_OPERATOR = new Set(['server.shutdown']);
+const OF_THE_OPERATOR = new Set(['quota.warning', 'server.shutdown']);
 
 async function createScene(): Promise<Scene> {
 	const { tenant, who } = await used.stage();

@@ -32,6 +32,7 @@ const caller = (given: Partial<TenantCaller> = {}): TenantCaller => ({
 	expires_at: null,
 	permissions: new Set(['messages:write']),
 	settings: DEFAULT_SETTINGS,
+	features: {},
 	rate: { per_second: 10, burst: 2 },
 	stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	...given,

@@ -26,6 +26,7 @@ describe('the errors of an operation', () => {
 			'AUTHORIZATION_ERROR',
 			'INTERNAL_ERROR',
 			'NOT_FOUND',
+			'QUOTA_EXCEEDED',
 			'RATE_LIMIT_EXCEEDED',
 			'UNAVAILABLE',
 			'VALIDATION_ERROR',

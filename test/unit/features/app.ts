@@ -167,6 +167,7 @@ export async function openApp(env: Record<string, string> = {}) {
 		presenceRegistry: container.presenceRegistry,
 		lastSeen: container.lastSeen,
 		meter: container.meter,
+		quotas: container.quotas,
 		/** Writes what was counted, as the server does every few seconds. */
 		flush: () => container.flushing.flush(false),
 		writer: container.writer,

@@ -20,6 +20,7 @@ function socketOf(tenant_id: string, user_id: string, key_id: string): Socket {
 		expires_at: null,
 		permissions: new Set(),
 		settings: DEFAULT_SETTINGS,
+		features: {},
 		rate: null,
 		stamp: { tenant_id, tenant: 0, key_id, key: 0, user_id, user: 0 },
 	};

@@ -62,6 +62,7 @@ function setUp({ isGreeting = true, backlogTotalMax = 2 ** 30 } = {}) {
 				expires_at: null,
 				permissions: new Set(),
 				settings: DEFAULT_SETTINGS,
+				features: {},
 				rate: null,
 				stamp: {
 					tenant_id: `${tenant_id}`,

@@ -18,6 +18,7 @@ function openSocket() {
 		...{ tenant: 1 as TenantNo, tenant_id: 'tenant_1' as TenantId, key_id: 'key_1' as KeyId },
 		user_id: 'alice' as UserId,
 		settings: DEFAULT_SETTINGS,
+		features: {},
 		stamp: { tenant_id: 'tenant_1', tenant: 0, key_id: 'key_1', key: 0, user_id: 'alice', user: 0 },
 	};
 	const socket = newSocket('conn_1' as ConnectionId, caller, () => clock.now);

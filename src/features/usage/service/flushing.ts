@@ -36,6 +36,8 @@ export function createFlushing({ writer, clock, meter, storage }: FlushingDeps) 
 	/** What is being written for all tenants: whoever reads one's figures waits for it. Never rejects. */
 	let background: Promise<unknown> = Promise.resolve();
 	const settling = new Map<TenantNo, Promise<void>>();
+	/** Who was written by a read of its figures since the last flush. */
+	const settled = new Set<TenantNo>();
 
 	const nameOf = (tenant: TenantNo, user_id: UserId) => `${tenant}/${user_id}`;
 
@@ -111,11 +113,14 @@ export function createFlushing({ writer, clock, meter, storage }: FlushingDeps) 
 	 */
 	async function flush(isLast: boolean): Promise<ReadonlySet<TenantNo>> {
 		await background;
+		const settledSince = new Set(settled);
+		settled.clear();
 		const tallies = meter.take(isLast ? 'all' : 'due');
 		const writing = write(controlPlane({}), tallies);
 		background = writing.catch(() => {});
 		await writing;
-		return new Set(tallies.map(({ tenant }) => tenant));
+		for (const { tenant } of tallies) settledSince.add(tenant);
+		return settledSince;
 	}
 
 	/**
@@ -129,6 +134,7 @@ export function createFlushing({ writer, clock, meter, storage }: FlushingDeps) 
 			.catch(() => {})
 			.then(async () => {
 				await background;
+				settled.add(tenant);
 				await write({ tenant, tenant_id }, meter.take(tenant));
 			})
 			.finally(() => {

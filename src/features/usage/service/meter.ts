@@ -211,6 +211,10 @@ export function createMeter(clock: Clock) {
 			}
 		},
 
+		/** Whether a user of today is not written yet. */
+		isNoted: (tenant: TenantNo, user_id: UserId): boolean =>
+			meters.get(tenant)?.tally?.users.has(user_id) === true,
+
 		/** Tenants that are looked after, for tests of their bound. */
 		get size(): number {
 			return meters.size + closed.size;
