@@ -149,6 +149,14 @@ test('of a large room one’s own position is told, and not the namesake’s in 
 		const positions = [{ user_id: 'bob', last_read_seq: 0, last_delivered_seq: seq }];
 		expect(await positionsFor(tenant, 'bob', cursor)).toMatchObject([{ room_id, positions }]);
 	}
+	// A small room of the same number is told of once, with everybody in it.
+	const third = await createTenant(server);
+	const { room_id } = await createGroup(third, 'alice', ['bob']);
+	const { cursor } = await sendMessage(third, 'alice', room_id);
+	bodyOf(await third.as('bob').post('/acks', { room_id, seq: 1 }), 200);
+	const [told, ...more] = await positionsFor(third, 'bob', cursor);
+	expect(told?.positions.map(({ user_id }) => user_id)).toEqual(['alice', 'bob']);
+	expect(more).toEqual([]);
 	expect(await server.stop()).toBe(0);
 }, 20_000);
 
