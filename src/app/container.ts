@@ -232,7 +232,13 @@ function createUsageParts(parts: Parts, meter: UsageMeter, tenants: Tenants) {
 		...{ weightOf: storage.weightOf, isNoted: meter.isNoted },
 	});
 	return {
-		usage: createUsage({ ...parts, flushing, storage, tenantOf: tenants.scopeOf }),
+		usage: createUsage({
+			...{ ...parts, flushing, storage, pause },
+			tenantOf: tenants.scopeOf,
+			planOf: async (caller, plan_id) => (await requirePlan(parts.read, caller, plan_id)).plan,
+			tenantsOn: async (plan, before, limit) =>
+				parts.read.tenants.list({ plan, before, limit, status: null, q: null }),
+		}),
 		flushing,
 		quotas,
 		usageWriter: createUsageWriter({ ...parts, flushing, storage, review: quotas.review }),

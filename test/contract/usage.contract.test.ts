@@ -6,6 +6,7 @@ import { openSocket } from '../helpers/socket.ts';
 import {
 	createGroup,
 	createKey,
+	createPlan,
 	createTenant,
 	createToken,
 	operator,
@@ -307,4 +308,73 @@ describe('over the end of the process', () => {
 		expect(usage).toMatchObject({ api_requests: 52, active_users: 2, messages_delivered: 50 });
 		expect(await next.stop()).toBe(0);
 	}, 40_000);
+});
+
+describe('the usage of a plan', () => {
+	interface PlanUsage extends Omit<Usage, 'tenant_id'> {
+		plan_id: string;
+		tenants: Usage[];
+		next_cursor: string | null;
+	}
+
+	test('is the sum of its tenants, page by page, and of no others', async () => {
+		await awayFromMidnight();
+		const { plan_id } = await createPlan(used.server);
+		const path = `/admin/plans/${plan_id}/usage`;
+		const other = await createTenant(used.server);
+		await sendMessage(other, 'ann', (await createGroup(other, 'ann')).room_id);
+		const tenants: TestTenant[] = [];
+		for (let count = 1; count <= 3; count++) {
+			const tenant = await createTenant(used.server, { plan_id });
+			const { room_id } = await createGroup(tenant, 'ann', ['bob']);
+			for (let n = 0; n < count; n++) await sendMessage(tenant, 'ann', room_id);
+			tenants.push(tenant);
+		}
+		// Written by whoever asks for a tenant's own.
+		const parts = await Promise.all(tenants.map((tenant) => usageOf(tenant)));
+
+		const whole = bodyOf(await operator(used.server).get<PlanUsage>(path), 200);
+		const first = bodyOf(await operator(used.server).get<PlanUsage>(`${path}?limit=2`), 200);
+		const rest = bodyOf(
+			await operator(used.server).get<PlanUsage>(`${path}?limit=2&cursor=${first.next_cursor}`),
+			200,
+		);
+
+		expect(whole).toMatchObject({ plan_id, period: month(), messages_sent: 6, active_users: 3 });
+		expect(whole.api_requests).toBe(parts.reduce((sum, part) => sum + part.api_requests, 0));
+		expect(whole.tenants.map((part) => [part.tenant_id, part.messages_sent])).toEqual(
+			tenants.map(({ tenant_id }, index) => [tenant_id, index + 1]).toReversed(),
+		);
+		expect([...first.tenants, ...rest.tenants]).toEqual(whole.tenants);
+		expect([first.messages_sent, rest.next_cursor]).toEqual([6, null]);
+	});
+
+	test('is a line a tenant as CSV, and nothing for a plan without tenants', async () => {
+		const { plan_id } = await createPlan(used.server);
+		const path = `/admin/plans/${plan_id}/usage`;
+		const empty = bodyOf(await operator(used.server).get<PlanUsage>(path), 200);
+		const { tenant_id } = await createTenant(used.server, { plan_id });
+
+		const csv = await operator(used.server).call('GET', path, {
+			headers: { Accept: 'text/csv' },
+			isChecked: false,
+		});
+
+		expect(empty).toMatchObject({ messages_sent: 0, peak_connections_at: null, tenants: [] });
+		const [header = '', line = '', ...more] = csv.text.split('\r\n');
+		expect(header).toStartWith('tenant_id,messages_sent,');
+		expect(line).toStartWith(`${tenant_id},0,`);
+		expect(more).toEqual(['']);
+	});
+
+	test('refuses a period there never is, and a plan that is none', async () => {
+		const { plan_id } = await createPlan(used.server);
+		const client = operator(used.server);
+
+		const never = await client.get(`/admin/plans/${plan_id}/usage?period=2026-02-30`);
+		const none = await client.get(`/admin/plans/plan_${'0'.repeat(26)}/usage`);
+
+		expect([never.status, none.status]).toEqual([400, 404]);
+		expect(errorOf(never).field).toBe('period');
+	});
 });

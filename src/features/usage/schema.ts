@@ -6,12 +6,13 @@ import {
 	nullable,
 	oneOf,
 	PageCursorField,
+	PlanIdField,
 	RoomIdField,
 	TenantIdField,
 	TimestampField,
 	UserIdField,
 } from '../../core/fields.ts';
-import type { RoomId, TenantId } from '../../core/ids.ts';
+import type { PlanId, RoomId, TenantId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
 
 const PeriodField = Type.String({
@@ -161,6 +162,45 @@ export const inspectUsage = defineOperation({
 	example: {
 		input: { tenant_id, period: '2026-11', explain: 'messages_sent' as const },
 		output: { ...example, explained },
+	},
+});
+
+const plan_id = 'plan_01jd5v8p3k7x2m9q4w6y0z1abc' as PlanId;
+const { period: _, ...part } = example;
+const { tenant_id: __, ...pooled } = example;
+
+export const inspectPlanUsage = defineOperation({
+	name: 'usage.inspect_plan',
+	summary: 'Get what the tenants of a plan used',
+	description:
+		'The totals of all tenants that are on the plan now, and a page of their parts, newest tenant first; with `Accept: text/csv` that page, one tenant a line below a header. A user id belongs to a tenant, so active users add up. `peak_connections` is the sum of the tenants’ peaks: so many at most were open at one moment. Storage is as measured last, at most an hour ago for tenants at work.',
+	actor: 'operator',
+	input: Type.Object(
+		{
+			plan_id: PlanIdField,
+			period: Type.Optional(PeriodField),
+			limit: Type.Optional(LimitField),
+			cursor: Type.Optional(PageCursorField),
+		},
+		{ additionalProperties: false },
+	),
+	output: Type.Object({
+		plan_id: PlanIdField,
+		period: PeriodField,
+		...figures,
+		tenants: Type.Array(Type.Object({ tenant_id: TenantIdField, ...figures }), { maxItems: 100 }),
+		next_cursor: NextCursorField,
+	}),
+	errors: ['NOT_FOUND'],
+	example: {
+		input: { plan_id, period: '2026-11' },
+		output: {
+			...pooled,
+			plan_id,
+			peak_connections_at: null,
+			tenants: [part],
+			next_cursor: null,
+		},
 	},
 });
 

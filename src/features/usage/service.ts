@@ -17,10 +17,11 @@ import {
 } from './service/explaining.ts';
 import { everyDay, figuresOf, type Period, periodOf, readDays } from './service/figures.ts';
 import type { Flushing, UsageTx } from './service/flushing.ts';
+import { createPooledUsage, type PooledDeps } from './service/pooled.ts';
 import type { Storage } from './service/storage.ts';
 import type { UsageDayRow } from './store.ts';
 
-export interface UsageDeps {
+export interface UsageDeps extends Pick<PooledDeps, 'planOf' | 'tenantsOn' | 'pause'> {
 	read: UsageTx;
 	clock: Clock;
 	flushing: Flushing;
@@ -131,6 +132,8 @@ export function createUsage(deps: UsageDeps) {
 			if (NAMING.has(query.explain)) await recordRead(caller, 'usage.inspect', scope, query);
 			return usage;
 		},
+
+		inspectPlan: createPooledUsage(deps),
 	};
 }
 
