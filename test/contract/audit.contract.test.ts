@@ -20,7 +20,7 @@ import {
 const PLAIN_READS = new Set([
 	...['tenants.list', 'tenants.get', 'keys.list'],
 	...['plans.list', 'plans.get', 'management_keys.list'],
-	...['usage.inspect', 'audit.list', 'status.metrics'],
+	...['usage.inspect', 'usage.inspect_plan', 'audit.list', 'status.metrics'],
 	...['configuration.export', 'configuration.progress'],
 ]);
 

@@ -215,13 +215,12 @@ describe('the file', () => {
 	});
 });
 
-test('the socket is for the server’s user alone, and knows nothing but imports', async () => {
+test('the socket is for the server’s user alone, and knows imports and what the operator may', async () => {
 	const path = join(stage.server.dataDir, 'chatapi.sock');
 
 	expect(statSync(path).mode & 0o777).toBe(0o600);
 	for (const [method, target, body] of [
 		['GET', '/import', undefined],
-		['POST', '/', '{}'],
 		['POST', '/import', 'x'],
 		['POST', '/import', '{"file":"relative.db"}'],
 		['POST', '/import', '[]'],
@@ -232,6 +231,11 @@ test('the socket is for the server’s user alone, and knows nothing but imports
 		});
 		expect([answer.status, await answer.text()]).toEqual([404, '']);
 	}
+	const statusOf = async (target: string) =>
+		(await fetch(`http://chatapi${target}`, { unix: path })).status;
+	expect(await statusOf('/admin/tenants')).toBe(200);
+	expect(await statusOf('/rooms')).toBe(401);
+	expect(await statusOf('/nowhere')).toBe(404);
 });
 
 interface Moment {
