@@ -185,6 +185,7 @@ const TESTS = [
 	'usage',
 	'presence',
 	'audit',
+	'oversight',
 	'plans',
 	'tenants',
 ];
@@ -193,7 +194,10 @@ const TESTS = [
 const LIKELY: Readonly<Record<string, readonly string[]>> = {
 	'src/db/event-log.ts': ['plans', 'usage'],
 	'src/db/quota-rows.ts': ['plans'],
-	'src/features/audit/store.ts': ['tenants'],
+	'src/features/audit/store.ts': ['audit', 'tenants'],
+	'src/features/rooms/store.ts': ['oversight'],
+	'src/features/users/store.ts': ['oversight'],
+	'src/features/messages/store.ts': ['oversight'],
 };
 
 /** Those of the mutant's own feature come first: they most likely catch it. */
