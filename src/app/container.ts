@@ -20,6 +20,7 @@ import { createImports } from '../features/imports/service.ts';
 import { createOwnKeys } from '../features/keys/service/own.ts';
 import { createKeys } from '../features/keys/service.ts';
 import { createUseRecorder } from '../features/keys/worker.ts';
+import { createLimits } from '../features/limits/service.ts';
 import { createMembers } from '../features/members/service.ts';
 import { createMessages } from '../features/messages/service.ts';
 import { createAttempts } from '../features/notifications/service/attempts.ts';
@@ -36,7 +37,6 @@ import { createReceipts } from '../features/receipts/service.ts';
 import { createRooms } from '../features/rooms/service.ts';
 import { createStatus } from '../features/status/service.ts';
 import { createSubscriptions } from '../features/subscriptions/service.ts';
-import { createLimits } from '../features/tenants/service/limits.ts';
 import { createOwnSettings } from '../features/tenants/service/own-settings.ts';
 import { createPurging } from '../features/tenants/service/purging.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
@@ -128,7 +128,10 @@ export function createContainer(options: ContainerOptions) {
 	const tenantOf = controlPlane.tenants.scopeOf;
 	const features = {
 		...controlPlane,
-		limits: createLimits({ ...parts, bucketOf: authorizer.bucketOf }),
+		limits: createLimits({
+			...{ ...parts, bucketOf: authorizer.bucketOf },
+			quotasOf: usageParts.quotas.list,
+		}),
 		...{ presence, usage },
 		...ofTenants,
 		oversight: createOversight({ ...ofTenants, recordRead, tenantOf }),

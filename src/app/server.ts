@@ -6,6 +6,7 @@ import { routeAudit } from '../features/audit/routes.ts';
 import { routeConfiguration } from '../features/configuration/routes.ts';
 import { routeEvents } from '../features/events/routes.ts';
 import { routeKeys } from '../features/keys/routes.ts';
+import { routeLimits } from '../features/limits/routes.ts';
 import { routeMembers } from '../features/members/routes.ts';
 import { routeMessages } from '../features/messages/routes.ts';
 import { routeNotifications } from '../features/notifications/routes.ts';
@@ -90,7 +91,8 @@ export function startServer(container: Container): RunningServer {
 		random: container.random,
 		enterRead: createReadTurns(container.clock.monotonic).enter,
 	});
-	routeTenants(face, features.tenants, features.ownSettings, features.limits);
+	routeTenants(face, features.tenants, features.ownSettings);
+	routeLimits(face, features.limits);
 	routeKeys(face, features.keys, features.ownKeys);
 	routePlans(face, features.plans, features.managementKeys);
 	routeAudit(face, features.audit);

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'bun:test';
 import { type Answer, bodyOf, errorOf } from '../helpers/http.ts';
 import {
 	createGroup,
+	createPlan,
 	createTenant,
 	operator,
 	sendMessage,
@@ -16,6 +17,7 @@ const used = useServer();
 
 interface Limits {
 	buckets: { name: string; limit: number; remaining: number; reset_at: string }[];
+	quotas: { name: string; scope: string; limit: number; used: number; resets_at: string | null }[];
 }
 
 const limit = async (tenant: TestTenant, rate_limit: Record<string, number | null> | null) =>
@@ -183,6 +185,41 @@ describe('GET /limits', () => {
 		expect(buckets[0]?.remaining).toBeWithin(90, 97);
 		expect(buckets[1]).toMatchObject({ limit: 4, remaining: 2 });
 		expect(buckets[1]?.reset_at).toEndWith('T00:00:00.000Z');
+	});
+
+	test('shows the quotas of the tenant and of its plan, and what both used', async () => {
+		const quotas = { messages_per_month: 10, storage_bytes: 1_000_000 };
+		const { plan_id } = await createPlan(used.server, { quotas });
+		const tenant = await createTenant(used.server, { plan_id, quotas: { messages_per_month: 5 } });
+		const other = await createTenant(used.server, { plan_id });
+		for (const [each, count] of [
+			[tenant, 2],
+			[other, 1],
+		] as const) {
+			const { room_id } = await createGroup(each, 'alice');
+			for (let n = 0; n < count; n++) await sendMessage(each, 'alice', room_id);
+		}
+		const shown = async () =>
+			bodyOf(await tenant.as('alice').get<Limits>('/limits'), 200).quotas.map(
+				({ name, scope, limit, used }) => `${scope} ${name}: ${used} of ${limit}`,
+			);
+
+		await eventually(
+			async () => (await shown()).includes('plan messages_per_month: 3 of 10'),
+			10_000,
+			'the pool to be summed up',
+		);
+		const now = bodyOf(await tenant.as('alice').get<Limits>('/limits'), 200).quotas;
+
+		expect((await shown())[0]).toBe('tenant messages_per_month: 2 of 5');
+		expect(now.map(({ name, scope }) => `${scope} ${name}`)).toEqual([
+			'tenant messages_per_month',
+			'plan messages_per_month',
+			'plan storage_bytes',
+		]);
+		expect(now[0]?.resets_at).toEndWith('-01T00:00:00.000Z');
+		expect(now[2]).toMatchObject({ resets_at: null });
+		expect(now[2]?.used).toBeGreaterThan(100);
 	});
 
 	test('is empty of what is not limited', async () => {

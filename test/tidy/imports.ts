@@ -44,6 +44,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	notifications: ['audit', 'members', 'subscriptions'],
 	typing: ['members'],
 	presence: ['members'],
+	limits: [],
 	usage: ['audit'],
 	oversight: ['audit', 'members', 'messages', 'rooms', 'users'],
 	users: [],

@@ -290,6 +290,20 @@ export function createQuotas(deps: QuotasDeps) {
 			return one === undefined ? undefined : spentOf(one, 'storage_bytes');
 		},
 
+		/** The quotas of a tenant and of its plan, and what is used of them now. */
+		async list(tenant: TenantNo) {
+			reviewing = reviewing.catch(() => {}).then(() => reviewAll(new Set([tenant])));
+			// What it cannot be told of is shown as it was.
+			await reviewing.catch(() => {});
+			const one = watchedOf(tenant);
+			if (one === undefined) return [];
+			const pool = one.pool ?? { limits: {}, used: NOTHING };
+			return [
+				...shownOf('tenant', one.own, one.used, clock.now()),
+				...shownOf('plan', pool.limits, pool.used, clock.now()),
+			];
+		},
+
 		/** Looks at what these tenants have used, and at whoever is refused something. @throws as the writer. */
 		review(tenants: ReadonlySet<TenantNo>): Promise<void> {
 			reviewing = reviewing.catch(() => {}).then(() => reviewAll(tenants));
@@ -299,6 +313,16 @@ export function createQuotas(deps: QuotasDeps) {
 }
 
 export type TenantQuotas = ReturnType<typeof createQuotas>;
+
+function shownOf(scope: QuotaScope, limits: Quotas, used: Used, now: number) {
+	return QUOTAS.flatMap((name) => {
+		const limit = limits[name];
+		if (limit === undefined) return [];
+		const reset = resetOf(name, now);
+		const resets_at = reset === null ? null : toTimestamp(reset);
+		return [{ name, scope, limit, used: used[name], resets_at }];
+	});
+}
 
 /** What faces and the gateway ask. */
 export type QuotaGate = Pick<TenantQuotas, 'requireRequest' | 'requireUser' | 'requireConnection'>;

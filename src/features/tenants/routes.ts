@@ -2,7 +2,6 @@ import type { Face } from '../../http/face.ts';
 import {
 	createTenant,
 	deleteTenant,
-	getLimits,
 	getSettings,
 	getTenant,
 	listTenants,
@@ -13,16 +12,10 @@ import {
 	updateSettings,
 	updateTenant,
 } from './schema.ts';
-import type { Limits } from './service/limits.ts';
 import type { OwnSettings } from './service/own-settings.ts';
 import type { Tenants } from './service.ts';
 
-export function routeTenants(
-	face: Face,
-	tenants: Tenants,
-	settings: OwnSettings,
-	limits: Limits,
-): void {
+export function routeTenants(face: Face, tenants: Tenants, settings: OwnSettings): void {
 	const one = '/admin/tenants/:tenant_id';
 	face.post('/admin/tenants', createTenant, tenants.create, 201);
 	face.get('/admin/tenants', listTenants, tenants.list);
@@ -38,5 +31,4 @@ export function routeTenants(
 	face.post(`${one}/restore`, restoreTenant, tenants.restore);
 	face.get('/settings', getSettings, settings.get);
 	face.patch('/settings', updateSettings, settings.update);
-	face.get('/limits', getLimits, limits.get);
 }
