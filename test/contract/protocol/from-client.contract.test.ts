@@ -24,6 +24,8 @@ interface Scene extends Stage {
 interface Example {
 	/** Every field of the document. */
 	fields(scene: Scene): Record<string, unknown>;
+	/** The same frame written with its other fields, where it takes either. */
+	or?(scene: Scene): Record<string, unknown>;
 	/** A part of the reply's `data`. */
 	reply: Record<string, unknown>;
 	/** What may be left out may have a say in it: then this is the reply to what must be there alone. */
@@ -44,7 +46,11 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 		}),
 		reply: { seq: 4, kind: 'user', content: 'Hello' },
 	},
-	ack: { fields: ({ room_id }) => ({ room_id, seq: 2 }), reply: DONE },
+	ack: {
+		fields: ({ room_id }) => ({ room_id, seq: 2 }),
+		or: ({ cursor }) => ({ cursor }),
+		reply: DONE,
+	},
 	read: { fields: ({ room_id }) => ({ room_id, seq: 2 }), reply: DONE },
 	'typing.start': { fields: ({ room_id }) => ({ room_id }), reply: DONE },
 	'typing.stop': { fields: ({ room_id }) => ({ room_id }), reply: DONE },
@@ -65,6 +71,15 @@ const EXAMPLES: Readonly<Record<string, Example>> = {
 		fields: ({ room_id }) => ({ room_id, after_seq: 1, before_seq: 3, limit: 5 }),
 		reply: { messages: [{ seq: 2 }], has_more: false },
 		replyToLess: { messages: [{ seq: 1 }, { seq: 2 }, { seq: 3 }], has_more: false },
+	},
+	// Nothing was made known, and nothing subscribed to.
+	'notifications.list': {
+		fields: () => ({ limit: 5, cursor: '1000000' }),
+		reply: { notifications: [], next_cursor: null },
+	},
+	'subscriptions.list': {
+		fields: () => ({ limit: 5, cursor: 'orders' }),
+		reply: { subscriptions: [], next_cursor: null },
 	},
 	'presence.query': {
 		fields: ({ who }) => ({ user_ids: [who.alice, who.mallory] }),
@@ -123,10 +138,13 @@ for (const { type, fields: documentedFields, permission, cost } of FROM_CLIENT) 
 	describe(`"${type}"`, () => {
 		test('takes the fields of its row, beside the type and in data, and replies as its row says', async () => {
 			const scene = await createScene();
-			const fields = example.fields(scene);
+			const ways = [
+				example.fields(scene),
+				...(example.or === undefined ? [] : [example.or(scene)]),
+			];
 
-			expect(Object.keys(fields).sort()).toEqual([...documentedFields.keys()].sort());
-			for (const form of [fields, { data: fields }]) {
+			expect(ways.flatMap(Object.keys).sort()).toEqual([...documentedFields.keys()].sort());
+			for (const form of ways.flatMap((fields) => [fields, { data: fields }])) {
 				const socket = await scene.tenant.socket(scene.who.bob);
 				const reply = await ask(socket, type, form);
 				expect(reply).toMatchObject({ type: 'reply', ok: true });
@@ -138,9 +156,11 @@ for (const { type, fields: documentedFields, permission, cost } of FROM_CLIENT) 
 		test('needs no field that its row marks with ?, and each of the others', async () => {
 			const scene = await createScene();
 			const socket = await scene.tenant.socket(scene.who.bob);
-			const fields = pick(example.fields(scene));
+			const whole = example.fields(scene);
+			// Of two ways to write it, each is whole by itself.
+			const fields = example.or === undefined ? pick(whole) : whole;
 
-			for (const [name] of required) {
+			for (const name of Object.keys(fields)) {
 				const { [name]: _, ...rest } = fields;
 				expect(await ask(socket, type, rest)).toMatchObject({
 					type: 'error',

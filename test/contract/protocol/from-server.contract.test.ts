@@ -91,6 +91,9 @@ const LOOKS: Readonly<Record<string, (value: unknown) => boolean>> = {
 	positions: isPositions,
 	status: isOneOf('online', 'offline'),
 	last_seen_at: isTime,
+	notification_id: isId('notif'),
+	topic: isText,
+	payload: () => true,
 };
 
 const roomOf = ({ tenant, who, room_id }: Scene, user: keyof Cast = 'alice') => ({
@@ -116,6 +119,12 @@ const SCENES: Readonly<Record<string, Happen>> = {
 	pong({ bob }) {
 		bob.send({ type: 'ping' });
 		return bob.next('pong');
+	},
+	async notification({ tenant, who, bob }) {
+		const targets = { user_ids: [who.bob] };
+		const notice = { topic: 'news', payload: { a: 1 }, targets };
+		bodyOf(await tenant.as().post('/notify', notice), 202);
+		return bob.next('notification');
 	},
 	async message(scene) {
 		const { client, path } = roomOf(scene);
