@@ -52,7 +52,8 @@ async function work(seed: number, count: number): Promise<void> {
 	let connection: RawConnection | undefined;
 	for (let sent = 0; sent < count && findings.length < FINDINGS_MAX; sent++) {
 		if (scene === undefined || sent % REQUESTS_PER_SCENE === 0) {
-			scene = await createScene(used.server, scene?.tenant);
+			// With a tenant of its own: what went before may have suspended or deleted it.
+			scene = await createScene(used.server);
 		}
 		const { text, mayEnd } = anyRequest(random, random.pick(operations), scene);
 		connection ??= await openConnection(used.server);

@@ -44,8 +44,8 @@ export interface ValidRequest {
 }
 
 /** A room of alice's with bob in it, and a key of the tenant that nobody uses. */
-export async function createScene(server: Server, tenant?: TestTenant): Promise<Scene> {
-	const own = tenant ?? (await createTenant(server, { name: 'Scene' }));
+export async function createScene(server: Server): Promise<Scene> {
+	const own = await createTenant(server, { name: 'Scene' });
 	const { room_id } = await createGroup(own, 'alice', ['bob']);
 	const { key_id } = await createKey(own, ['send']);
 	const { plan_id } = await createPlan(server);
