@@ -4,38 +4,11 @@ import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { heardBy, openAll, queryPresence, type Told, untilTold } from '../helpers/presence.ts';
 import { startServer } from '../helpers/server.ts';
 import { openSocket, type Socket } from '../helpers/socket.ts';
-import { createGroup, createTenant, type TestTenant } from '../helpers/tenants.ts';
+import { createGroup, createTenant } from '../helpers/tenants.ts';
 import { eventually } from '../helpers/wait.ts';
-
-interface Told {
-	user_id: string;
-	status: string;
-	last_seen_at?: string;
-}
-
-const heardBy = (socket: Socket) =>
-	socket.all<Told>('presence.update').map(({ user_id, status }) => `${user_id} ${status}`);
-
-async function query(socket: Socket, ...user_ids: string[]): Promise<Told[]> {
-	const reply = await socket.request<{ data: { presences: Told[] } }>({
-		type: 'presence.query',
-		user_ids,
-	});
-	return reply.data.presences;
-}
-
-/** Returns once the server tells of this user what happened before. */
-async function untilTold(socket: Socket, told: string): Promise<void> {
-	await eventually(async () => {
-		await socket.settle();
-		return heardBy(socket).includes(told);
-	}, 12_000);
-}
-
-const open = (tenant: TestTenant, ...users: string[]): Promise<Socket[]> =>
-	Promise.all(users.map((user) => tenant.socket(user)));
 
 describe('last_seen_at', () => {
 	test.each(['stop', 'kill'] as const)(
@@ -45,13 +18,13 @@ describe('last_seen_at', () => {
 			const first = await startServer({ dataDir, env: { MASTER_API_KEY: undefined } });
 			const tenant = await createTenant(first);
 			await createGroup(tenant, 'alice', ['bob', 'carol']);
-			const [bob, alice, carol] = (await open(tenant, 'bob', 'alice', 'carol')) as Socket[];
+			const [bob, alice, carol] = (await openAll(tenant, 'bob', 'alice', 'carol')) as Socket[];
 			if (!(bob && alice && carol)) throw new Error('three sockets');
 			await untilTold(bob, 'alice online');
 			await untilTold(bob, 'carol online');
 			await carol.close();
 			await untilTold(bob, 'carol offline');
-			const [seen] = await query(bob, 'carol');
+			const [seen] = await queryPresence(bob, 'carol');
 			await eventually(() => isWritten(dataDir, 'alice', 1) && isWritten(dataDir, 'carol', 0));
 			const endedAt = Date.now();
 			await first[end]();
@@ -60,8 +33,8 @@ describe('last_seen_at', () => {
 
 			const second = await startServer({ dataDir, env: { MASTER_API_KEY: undefined } });
 			const again = await openSocket(second, { key: tenant.api_key, user: 'bob' });
-			expect(await query(again, 'carol')).toEqual([seen as Told]);
-			const [was] = await query(again, 'alice');
+			expect(await queryPresence(again, 'carol')).toEqual([seen as Told]);
+			const [was] = await queryPresence(again, 'alice');
 			expect(was?.status).toBe('offline');
 			const lostMs = endedAt - Date.parse(String(was?.last_seen_at));
 			expect(lostMs).toBeLessThan(end === 'kill' ? 15_000 : 1000);

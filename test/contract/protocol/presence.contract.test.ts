@@ -1,47 +1,20 @@
 /** docs/protocol.md, "Presence". */
 import { describe, expect, test } from 'bun:test';
 import { bodyOf } from '../../helpers/http.ts';
+import { heardBy, openAll, queryPresence, type Told, untilTold } from '../../helpers/presence.ts';
 import type { Socket } from '../../helpers/socket.ts';
 import { testWith, useTarget } from '../../helpers/target.ts';
-import { createGroup, type TestTenant } from '../../helpers/tenants.ts';
+import { createGroup } from '../../helpers/tenants.ts';
 import { eventually } from '../../helpers/wait.ts';
 
 const used = useTarget({ LIVE_RECEIPTS_MAX: '3' });
-
-interface Told {
-	user_id: string;
-	status: string;
-	last_seen_at?: string;
-}
-
-const heardBy = (socket: Socket) =>
-	socket.all<Told>('presence.update').map(({ user_id, status }) => `${user_id} ${status}`);
-
-async function query(socket: Socket, ...user_ids: string[]): Promise<Told[]> {
-	const reply = await socket.request<{ data: { presences: Told[] } }>({
-		type: 'presence.query',
-		user_ids,
-	});
-	return reply.data.presences;
-}
-
-/** Returns once the server tells of this user what happened before. */
-async function untilTold(socket: Socket, told: string): Promise<void> {
-	await eventually(async () => {
-		await socket.settle();
-		return heardBy(socket).includes(told);
-	}, 12_000);
-}
-
-const open = (tenant: TestTenant, ...users: string[]): Promise<Socket[]> =>
-	Promise.all(users.map((user) => tenant.socket(user)));
 
 describe('presence', () => {
 	test('is told to who shares rooms, once each, and to nobody else; offline 5 seconds after the last socket', async () => {
 		const { tenant, who } = await used.stage();
 		for (let count = 0; count < 3; count++) await createGroup(tenant, who.alice, [who.bob]);
-		const [bob, mallory] = (await open(tenant, who.bob, who.mallory)) as [Socket, Socket];
-		const [one, two] = (await open(tenant, who.alice, who.alice)) as [Socket, Socket];
+		const [bob, mallory] = (await openAll(tenant, who.bob, who.mallory)) as [Socket, Socket];
+		const [one, two] = (await openAll(tenant, who.alice, who.alice)) as [Socket, Socket];
 		await untilTold(bob, `${who.alice} online`);
 		await one.close();
 		const before = Date.now();
@@ -55,7 +28,7 @@ describe('presence', () => {
 		const seenAt = Date.parse(String(last_seen_at));
 		expect(seenAt).toBeGreaterThanOrEqual(before - 100);
 		expect(seenAt).toBeLessThan(before + 3000);
-		expect(await query(bob, who.alice)).toEqual([
+		expect(await queryPresence(bob, who.alice)).toEqual([
 			{ user_id: who.alice, status: 'offline', last_seen_at: String(last_seen_at) },
 		]);
 		await mallory.settle();
@@ -66,10 +39,10 @@ describe('presence', () => {
 	test('does not change for who comes back within 5 seconds', async () => {
 		const { tenant, who } = await used.stage();
 		await createGroup(tenant, who.alice, [who.bob, who.carol]);
-		const [bob, alice] = (await open(tenant, who.bob, who.alice)) as [Socket, Socket];
+		const [bob, alice] = (await openAll(tenant, who.bob, who.alice)) as [Socket, Socket];
 		await untilTold(bob, `${who.alice} online`);
 		await alice.close();
-		expect(await query(bob, who.alice)).toEqual([{ user_id: who.alice, status: 'online' }]);
+		expect(await queryPresence(bob, who.alice)).toEqual([{ user_id: who.alice, status: 'online' }]);
 		const again = await tenant.socket(who.alice);
 		const carol = await tenant.socket(who.carol);
 		await untilTold(bob, `${who.carol} online`);
@@ -93,9 +66,9 @@ describe('presence', () => {
 			const { tenant: other } = await used.stage();
 			const { room_id } = await createGroup(tenant, who.alice, [who.bob]);
 			await createGroup(other, 'zoe', [who.bob, room_id]);
-			const sockets = await open(tenant, who.bob, who.mallory, room_id);
+			const sockets = await openAll(tenant, who.bob, who.mallory, room_id);
 			const [bob] = sockets as [Socket];
-			const strangers = await open(other, 'zoe', who.bob, room_id);
+			const strangers = await openAll(other, 'zoe', who.bob, room_id);
 			const seen = new Set<string>();
 			for (const user of [who.mallory, 'zoe', 'ghost', room_id]) {
 				for (const type of ['presence.query', 'presence.subscribe']) {
@@ -121,7 +94,7 @@ describe('presence', () => {
 			const dora = `${who.carol}-dora`;
 			const { room_id } = await createGroup(tenant, who.alice, [who.bob, who.carol, dora]);
 			const { room_id: small } = await createGroup(tenant, dora, [who.bob]);
-			const [bob, carol] = (await open(tenant, who.bob, who.carol)) as [Socket, Socket];
+			const [bob, carol] = (await openAll(tenant, who.bob, who.carol)) as [Socket, Socket];
 			expect(
 				await bob.request({ type: 'presence.subscribe', user_ids: [who.alice] }),
 			).toMatchObject({
@@ -137,7 +110,7 @@ describe('presence', () => {
 			await alice.close();
 			const doras = await tenant.socket(dora);
 			await eventually(async () => {
-				const [alice] = await query(carol, who.alice);
+				const [alice] = await queryPresence(carol, who.alice);
 				return alice?.status === 'offline';
 			}, 12_000);
 			await untilTold(bob, `${dora} online`);
@@ -146,7 +119,9 @@ describe('presence', () => {
 			await untilTold(bob, `${dora} offline`);
 
 			expect(heardBy(bob)).toEqual([`${who.alice} online`, `${dora} online`, `${dora} offline`]);
-			expect(await query(bob, who.alice)).toEqual([{ user_id: who.alice, status: 'offline' }]);
+			expect(await queryPresence(bob, who.alice)).toEqual([
+				{ user_id: who.alice, status: 'offline' },
+			]);
 			expect(small).not.toBe(room_id);
 			await Promise.all([bob, carol].map((socket) => socket.close()));
 		},
@@ -156,7 +131,7 @@ describe('presence', () => {
 	test('of who is deactivated or revoked ends as that of anybody whose sockets close', async () => {
 		const { tenant, who } = await used.stage();
 		await createGroup(tenant, who.alice, [who.bob, who.carol]);
-		const [bob, alice, carol] = (await open(tenant, who.bob, who.alice, who.carol)) as Socket[];
+		const [bob, alice, carol] = (await openAll(tenant, who.bob, who.alice, who.carol)) as Socket[];
 		if (!(bob && alice && carol)) throw new Error('three sockets');
 		await untilTold(bob, `${who.alice} online`);
 		await untilTold(bob, `${who.carol} online`);
