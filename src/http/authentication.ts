@@ -29,7 +29,7 @@ interface Granted {
 
 /** A credential of a tenant, recognised. Open sockets hold on to theirs. */
 export interface Credential extends Readonly<Granted> {
-	/** Reads anew what it may do, if that has changed. What is gone by then stays as it was. */
+	/** Reads anew what it may do, if that has changed. What is gone by then has ended. */
 	refresh(): Promise<void>;
 }
 
@@ -64,6 +64,9 @@ export interface AuthenticationDeps {
 type Operator = Omit<OperatorCaller, 'request_id'>;
 
 const MASTER: Operator = { kind: 'operator', credential: 'master', plan: null };
+
+/** An end that lies in the past by every clock, one that is set back too. */
+const ENDED = 0;
 
 /** Credentials kept; each is about half a kibibyte. */
 const CACHE_MAX = 20_000;
@@ -171,7 +174,11 @@ export function createAuthentication(deps: AuthenticationDeps) {
 				if (known.revision === generations.revisionOf(tenant_id)) return;
 				const again = await consistent(() => load(prefix));
 				known.revision = generations.revisionOf(tenant_id);
-				if (again === undefined) return;
+				if (again === undefined) {
+					// A secret that was rotated out; the cache has it still, and counts as current from here on.
+					known.caller = { ...known.caller, expires_at: ENDED };
+					return;
+				}
 				known.caller = { ...again.caller, stamp: known.caller.stamp };
 				known.profile = again.profile;
 			},

@@ -68,6 +68,36 @@ describe('rotation', () => {
 		expect(fresh.isOpen).toBe(true);
 	});
 
+	for (const [claim, graces] of [
+		['without a grace', [0]],
+		['again within the grace', [3600, 3600]],
+	] as const) {
+		test(`${claim} ends the old secret at once, and its sockets, however many are open`, async () => {
+			const tenant = await createTenant(used.server);
+			const key = await createKey(tenant, ['*']);
+			const open = () => openSocket(used.server, { key: key.api_key, user: 'ann' });
+			const old = await Promise.all([open(), open()]);
+
+			let latest = key.api_key;
+			for (const grace_seconds of graces) {
+				const rotate = `${pathOf(tenant, key)}/rotate`;
+				const answer = await operator(used.server).post<ApiKey>(rotate, { grace_seconds });
+				latest = bodyOf(answer, 200).api_key ?? '';
+			}
+
+			for (const { closed } of old) {
+				expect((await within(closed, 'the end of the old secret', 1000)).code).toBe(4501);
+			}
+			expect(await statusOf(key.api_key)).toBe(401);
+			expect(await statusOf(latest)).toBe(200);
+			const fresh = await openSocket(used.server, { key: latest, user: 'ann' });
+			await operator(used.server).patch(pathOf(tenant, key), { name: 'renamed' });
+			expect(await statusOf(key.api_key)).toBe(401);
+			await fresh.settle();
+			expect(fresh.isOpen).toBe(true);
+		});
+	}
+
 	test('leaves tokens of the key alone', async () => {
 		const tenant = await createTenant(used.server);
 		const key = await createKey(tenant, ['*']);
