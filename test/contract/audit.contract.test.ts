@@ -30,6 +30,10 @@ const BEFORE: Readonly<Record<string, (scene: Scene) => Promise<unknown>>> = {
 		operator(used.server).post(`/admin/tenants/${spare_tenant_id}/suspend`),
 	'tenants.restore': ({ spare_tenant_id }) =>
 		operator(used.server).delete(`/admin/tenants/${spare_tenant_id}`),
+	'keys.update': ({ tenant, key_id }) =>
+		operator(used.server).patch(`/admin/tenants/${tenant.tenant_id}/api-keys/${key_id}`, {
+			permissions: ['read_only'],
+		}),
 	'tenant_users.get': ({ tenant, user_id }) =>
 		tenant.as().put(`/users/${user_id}`, { name: 'Bob' }),
 };

@@ -9,7 +9,7 @@ import {
 	operator,
 } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
-import type { Plan, Room, Tenant } from '../helpers/wire.ts';
+import type { AuditPage, Plan, Room, Tenant } from '../helpers/wire.ts';
 
 const used = useServer();
 
@@ -165,6 +165,40 @@ describe('a version', () => {
 		expect(plan.version).toBe(1);
 		expect([changed.body.version, changed.headers.get('ETag')]).toEqual([2, '"2"']);
 		expect([read.body.version, read.headers.get('ETag')]).toEqual([2, '"2"']);
+	});
+
+	test('stays where a change leaves everything as it is, and there is no entry of it', async () => {
+		const { plan_id } = await createPlan(used.server);
+		const tenant = await createTenant(used.server, { plan_id });
+		const { tenant_id } = tenant;
+		const { key_id } = await createKey(tenant, ['send']);
+		const limits = { rate_limit: { requests_per_second: 7 }, metadata: { a: { b: [1] } } };
+		const settings = { from_name: 'Acme' };
+		const patches: [path: string, body: object][] = [
+			[`/admin/plans/${plan_id}`, { name: 'Gold', quotas: { storage_bytes: 9 } }],
+			[`/admin/tenants/${tenant_id}`, { name: 'Acme', plan_id, settings, ...limits }],
+			[`/admin/tenants/${tenant_id}/api-keys/${key_id}`, { name: 'k', permissions: ['read_only'] }],
+		];
+		const lastEntry = async () =>
+			bodyOf(await operator(used.server).get<AuditPage>('/admin/audit?limit=1'), 200).entries[0]
+				?.entry;
+		for (const [path, body] of patches) {
+			const first = await operator(used.server).patch(path, body);
+			const entry = await lastEntry();
+
+			const second = await operator(used.server).patch(path, body);
+			const nothing = await operator(used.server).patch(path, {});
+			const stale = await operator(used.server).patch(path, body, { 'If-Match': '"77"' });
+
+			expect(first.status).toBe(200);
+			expect([second.text, second.headers.get('ETag')]).toEqual([
+				...[first.text, first.headers.get('ETag')],
+			]);
+			expect([nothing.status, nothing.text]).toEqual([200, first.text]);
+			// Keys have no version.
+			expect(stale.status).toBe(first.headers.has('ETag') ? 412 : 200);
+			expect(await lastEntry()).toBe(entry);
+		}
 	});
 
 	test('lets one of two operators through who have seen the same', async () => {

@@ -258,6 +258,8 @@ describe('settings', () => {
 		const stale = await client.patch('/settings', { history: 'all' }, { 'If-Match': '"1"' });
 		const read = await client.get<Tenant>('/settings');
 
+		const again = await client.patch('/settings', { live_receipts: false });
+		expect([again.status, again.text, again.headers.get('ETag')]).toEqual([200, read.text, '"2"']);
 		expect(bodyOf(changed, 200)).toMatchObject({ settings: { live_receipts: false }, version: 2 });
 		expect(stale.status).toBe(412);
 		expect(read.text).toBe(changed.text);

@@ -7,7 +7,7 @@ import { bodyOf, errorOf } from '../helpers/http.ts';
 import { randomSecret, startServer } from '../helpers/server.ts';
 import { createTenant, operator } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
-import type { Tenant } from '../helpers/wire.ts';
+import type { AuditPage, Tenant } from '../helpers/wire.ts';
 
 const used = useServer();
 const PASS = 'canary-Pa55-of-smtp-9Zx';
@@ -31,6 +31,34 @@ test('is shown without its password, merged, and taken away by null', async () =
 	});
 	expect(bodyOf(gone, 200).smtp).toBeNull();
 	for (const { text } of [set, merged, gone]) expect(text).not.toContain(PASS);
+});
+
+test('sent again with the same password changes nothing: no version, no entry; another one is a change', async () => {
+	const { tenant_id } = await createTenant(used.server);
+	const path = `/admin/tenants/${tenant_id}`;
+	const patch = (smtp: unknown) => operator(used.server).patch<Tenant>(path, { smtp });
+	const set = await patch(SMTP);
+
+	const again = await patch(SMTP);
+	const alone = await patch({ pass: PASS });
+	const elsewhere = await patch({ ...SMTP, host: 'smtp.other.example' });
+	const other = await patch({ pass: `${PASS}2` });
+	const back = await patch({ pass: PASS });
+
+	expect(bodyOf(set, 200).version).toBe(2);
+	for (const { status, text, headers } of [again, alone]) {
+		expect({ status, text, tag: headers.get('ETag') }).toEqual({
+			...{ status: 200, text: set.text, tag: '"2"' },
+		});
+	}
+	const versions = [elsewhere, other, back].map((answer) => bodyOf(answer, 200).version);
+	expect(versions).toEqual([3, 4, 5]);
+	expect(bodyOf(back, 200).smtp).toMatchObject({ password: 'set' });
+	const log = await operator(used.server).get<AuditPage>(`/admin/audit?tenant_id=${tenant_id}`);
+	const { entries } = bodyOf(log, 200);
+	const updates = entries.filter(({ action }) => action === 'tenants.update');
+	expect(updates).toHaveLength(4);
+	expect(log.text).not.toContain(PASS);
 });
 
 for (const [claim, smtp, field] of [

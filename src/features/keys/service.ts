@@ -40,7 +40,7 @@ export interface KeysDeps {
 
 /** The use-cases of API keys, and the look-up that authentication makes. */
 export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysDeps) {
-	/** Writes what becomes of a key, with its entry in the audit log. */
+	/** Writes what becomes of a key, with its entry in the audit log; what stays as it is has none. */
 	async function change<Value>(
 		caller: OperatorCaller,
 		action: string,
@@ -53,6 +53,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		return writer.commit(scope, async (tx) => {
 			const before = await getKey(tx, tenant, key_id);
 			const { row, value } = changed(before);
+			if (Bun.deepEquals(row, before)) return { value: value(shown(before, act.at)) };
 			await tx.keys.update(row);
 			const after = shown(row, act.at);
 			const told = { before: shown(before, act.at), after };

@@ -113,7 +113,7 @@ export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 		): Promise<OutputOf<typeof getPlan>> => shown(await requirePlan(read, caller, plan_id)),
 
 		/**
-		 * Merges a patch into a plan.
+		 * Merges a patch into a plan. One that leaves it as it is changes nothing, the version neither.
 		 *
 		 * @throws `NOT_FOUND`; `PRECONDITION_FAILED` when it is no longer the version that was named.
 		 */
@@ -126,7 +126,9 @@ export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 				const before = await requirePlan(tx, caller, plan_id);
 				requireVersion(caller, before.version);
 				const { plan } = before;
-				const row = { ...patched(before, patch), version: before.version + 1, updated_at: act.at };
+				const changedRow = patched(before, patch);
+				if (Bun.deepEquals(changedRow, before)) return { value: shown(before) };
+				const row = { ...changedRow, version: before.version + 1, updated_at: act.at };
 				await tx.plans.update(row);
 				const value = shown(row);
 				const changed = { before: shown(before), after: value };

@@ -28,7 +28,8 @@ export function createOwnSettings({ writer, read, clock }: OwnSettingsDeps) {
 		},
 
 		/**
-		 * Merges a patch into them. Takes effect on the next request, and on open sockets.
+		 * Merges a patch into them. Takes effect on the next request, and on open sockets. One that leaves them as
+		 * they are changes nothing, the version neither.
 		 *
 		 * @throws `VALIDATION_ERROR` for a user; `PRECONDITION_FAILED` when the tenant is no longer the version
 		 * that was named.
@@ -43,6 +44,7 @@ export function createOwnSettings({ writer, read, clock }: OwnSettingsDeps) {
 				const before = await ownRow(tx, caller);
 				requireVersion(caller, before.version);
 				const settings = mergedSettings(before, patch);
+				if (settings === before.settings) return { value: await shown(tx, before) };
 				const row = { ...before, settings, version: before.version + 1, updated_at };
 				await tx.tenants.update(row);
 				return { value: await shown(tx, row), effects: [changedOf(caller.tenant_id)] };

@@ -10,7 +10,8 @@ type SmtpColumns = Pick<TenantRow, 'smtp' | 'smtp_secret'>;
 const NEEDED = ['host', 'port', 'user'] as const;
 
 /**
- * The columns as a merge patch makes them; null takes all of it away.
+ * The columns as a merge patch makes them; null takes all of it away. A password that is the one already stays
+ * as it is sealed: sealed anew it would look like another.
  *
  * @throws `VALIDATION_ERROR` naming what is missing: with another host or user the password, which must not
  * go where its owner never sent it.
@@ -28,8 +29,8 @@ export function smtpAfter(
 	for (const name of NEEDED) if (merged[name] === undefined) throw missing(name);
 	const isElsewhere = merged.host !== earlier?.host || merged.user !== earlier?.user;
 	if (pass === undefined && isElsewhere) throw missing('pass');
-	const smtp_secret =
-		pass === undefined ? before.smtp_secret : Buffer.from(vault.seal(pass, aboutOf(before)));
+	const isKept = pass === undefined || pass === passwordOf(before, vault);
+	const smtp_secret = isKept ? before.smtp_secret : Buffer.from(vault.seal(pass, aboutOf(before)));
 	return { smtp: JSON.stringify(merged), smtp_secret };
 }
 
@@ -37,10 +38,16 @@ export function smtpAfter(
 export function shownSmtp(row: SmtpColumns & Pick<TenantRow, 'tenant_id'>, vault: Vault) {
 	const stored: StoredSmtp | null = fromJsonColumn(row.smtp);
 	if (stored === null) return null;
-	const isReadable =
-		row.smtp_secret !== null && vault.open(row.smtp_secret, aboutOf(row)) !== undefined;
+	const isReadable = passwordOf(row, vault) !== undefined;
 	return { ...stored, password: isReadable ? ('set' as const) : ('unreadable' as const) };
 }
+
+/** Undefined where there is none, or none that this server's key opens. */
+const passwordOf = (
+	row: Pick<TenantRow, 'smtp_secret' | 'tenant_id'>,
+	vault: Vault,
+): string | undefined =>
+	row.smtp_secret === null ? undefined : vault.open(row.smtp_secret, aboutOf(row));
 
 const aboutOf = ({ tenant_id }: Pick<TenantRow, 'tenant_id'>): string => `smtp of ${tenant_id}`;
 

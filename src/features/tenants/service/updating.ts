@@ -87,7 +87,8 @@ export function createUpdating(deps: UpdatingDeps) {
 	}
 
 	/**
-	 * Merges a patch into a tenant. Takes effect on the next request, and on open sockets.
+	 * Merges a patch into a tenant. Takes effect on the next request, and on open sockets. One that leaves
+	 * everything as it is, such as a repeated one, changes nothing: the version stays, and there is no entry.
 	 *
 	 * @throws `NOT_FOUND` for an unknown tenant or plan; `PRECONDITION_FAILED` when it is no longer the version
 	 * that was named; `AUTHORIZATION_ERROR` for moving it to another plan without the master key.
@@ -101,8 +102,9 @@ export function createUpdating(deps: UpdatingDeps) {
 			const before = await requireKeptRow(tx, caller, tenant_id);
 			requireVersion(caller, before.version);
 			const plan = await movedTo(tx, caller, before, patch.plan_id);
-			const version = before.version + 1;
-			const row = { ...patched(before, patch), plan, version, updated_at: act.at };
+			const changedRow = { ...patched(before, patch), plan };
+			if (Bun.deepEquals(changedRow, before)) return { value: await shownOf(tx, before, vault) };
+			const row = { ...changedRow, version: before.version + 1, updated_at: act.at };
 			await tx.tenants.update(row);
 			const value = await shownOf(tx, row, vault);
 			const changed = { before: await shownOf(tx, before, vault), after: value };
