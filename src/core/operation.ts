@@ -18,6 +18,8 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 	errors: readonly ErrorCode[];
 	/** It may come with an `Idempotency-Key`. */
 	isRepeatable?: true;
+	/** Its answer holds a secret: a repeat is answered to the API key that asked first, and to no other. */
+	hasSecret?: true;
 	/** The largest body it takes, in bytes. Default: MAX_BODY_BYTES. */
 	bodyBytesMax?: number;
 	/** Fields that stand in the query even where there is a body. */

@@ -177,7 +177,7 @@ export function createFace(deps: FaceDeps) {
 			const repeatable = isRepeatable
 				? repeatableOf(
 						exchange.request.headers,
-						{ caller: actor, operation: operation.name, input: fields },
+						{ caller: actor, operation, input: fields },
 						deps.random,
 					)
 				: undefined;

@@ -13,6 +13,7 @@ import type { Caller } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
 import type { TenantNo } from '../core/ids.ts';
 import type { Once } from '../core/once.ts';
+import type { Operation } from '../core/operation.ts';
 import type { Random } from '../core/random.ts';
 import { CONTROL_PLANE } from '../db/change.ts';
 
@@ -30,7 +31,7 @@ const TAG_BYTES = 16;
  */
 export function repeatableOf(
 	headers: Headers,
-	request: { caller: Caller; operation: string; input: unknown },
+	request: { caller: Caller; operation: Pick<Operation, 'name' | 'hasSecret'>; input: unknown },
 	random: Pick<Random, 'bytes'>,
 ): Once | undefined {
 	const key = headers.get(HEADER);
@@ -41,7 +42,10 @@ export function repeatableOf(
 		});
 	}
 	const { tenant, whose } = ownerOf(request.caller);
-	const request_hash = sha256(JSON.stringify([request.operation, sorted(request.input)]));
+	const { caller, operation, input } = request;
+	// To another key of the tenant, which may be allowed less, it would be told a secret that is not its own.
+	const told = operation.hasSecret === true && caller.kind === 'tenant' ? [caller.key_id] : [];
+	const request_hash = sha256(JSON.stringify([operation.name, sorted(input), ...told]));
 	const secret = () => new Uint8Array(hkdfSync('sha256', key, whose, 'stored answer', 32));
 	const onceOf = (name: unknown[]): Once => ({
 		tenant,

@@ -281,6 +281,35 @@ describe('a tenant’s own keys', () => {
 		expect(made.status).toBe(201);
 	});
 
+	test('are told again, for the same Idempotency-Key, to the key that asked first and to no other', async () => {
+		const tenant = await createTenant(used.server);
+		const weak = await createKey(tenant, ['keys:manage']);
+		const strong = await createKey(tenant, ['*']);
+		const made = { name: 'prod', permissions: ['full_access'] };
+		const create = (key: string) =>
+			as(key).post<ApiKey>('/api-keys', made, { 'Idempotency-Key': 'make-prod' });
+		const rotate = (key: string) =>
+			as(key).post<ApiKey>(
+				`/api-keys/${strong.key_id}/rotate`,
+				{},
+				{ 'Idempotency-Key': 'rotate-strong' },
+			);
+		const first = bodyOf(await create(strong.api_key), 201);
+		const second = bodyOf(await rotate(strong.api_key), 200);
+
+		const stolen = [await create(weak.api_key), await rotate(weak.api_key)];
+
+		for (const answer of stolen) {
+			expect(answer.status).toBe(409);
+			expect(errorOf(answer)).toMatchObject({ code: 'CONFLICT', field: 'Idempotency-Key' });
+		}
+		// The same key by its new secret.
+		const again = await create(second.api_key ?? '');
+		expect(again.headers.get('Idempotency-Replayed')).toBe('true');
+		expect(again.body.api_key).toBe(first.api_key);
+		expect((await rotate(strong.api_key)).body.api_key).toBe(second.api_key);
+	});
+
 	test('of a key that ends, end no later', async () => {
 		const tenant = await createTenant(used.server);
 		const end = new Date(Date.now() + 60_000).toISOString();
