@@ -82,9 +82,12 @@ function ownerOf(caller: Caller): { tenant: TenantNo; whose: string } {
 function sorted(value: unknown): unknown {
 	if (Array.isArray(value)) return value.map(sorted);
 	if (typeof value !== 'object' || value === null) return value;
-	return Object.entries(value)
-		.sort(([one], [other]) => (one < other ? -1 : 1))
-		.map(([name, each]) => [name, sorted(each)]);
+	// An object again: as a list of pairs it could not be told from one that was sent.
+	return Object.fromEntries(
+		Object.entries(value)
+			.sort(([one], [other]) => (one < other ? -1 : 1))
+			.map(([name, each]) => [name, sorted(each)]),
+	);
 }
 
 function seal(secret: Uint8Array, iv: Uint8Array, text: string): Uint8Array {

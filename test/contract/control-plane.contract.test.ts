@@ -69,6 +69,25 @@ describe('an Idempotency-Key', () => {
 		expect(await countTenants()).toBe(before);
 	});
 
+	test('tells an object from the list of its members', async () => {
+		const client = operator(used.server);
+		const before = await countTenants();
+		const pairs: [unknown, unknown][] = [
+			[{ a: 1 }, [['a', 1]]],
+			[{}, []],
+			[{ deep: [{ a: { b: null } }] }, { deep: [[['a', [['b', null]]]]] }],
+		];
+
+		for (const [index, [metadata, other]] of pairs.entries()) {
+			const headers = withKey(`shape-${index}`);
+			const first = await client.post('/admin/tenants', { name: 'S', metadata }, headers);
+			const second = await client.post('/admin/tenants', { name: 'S', metadata: other }, headers);
+
+			expect([first.status, second.status]).toEqual([201, 409]);
+		}
+		expect(await countTenants()).toBe(before + pairs.length);
+	});
+
 	test('does not tell the order of the fields apart', async () => {
 		const client = operator(used.server);
 		const headers = { ...withKey('order'), 'Content-Type': 'application/json' };
