@@ -137,6 +137,28 @@ describe('a tenant that was exported and imported', () => {
 		expect(await again.stop()).toBe(0);
 	});
 
+	test('has the quotas of its file, whatever it had here before it was purged', async () => {
+		const tenant = await createTenant(stage.server, { quotas: { messages_per_month: 3 } });
+		const { room_id } = await createGroup(tenant, 'alice');
+		await sendMessage(tenant, 'alice', room_id);
+		const file = join(newDir(), 'with-quota.db');
+		const env = { DATA_DIR: stage.server.dataDir };
+		expect(await runBinary(['export', tenant.tenant_id, file], env)).toMatchObject({ exitCode: 0 });
+		const path = `/admin/tenants/${tenant.tenant_id}`;
+		bodyOf(await operator(stage.server).patch(path, { quotas: null }), 200);
+		await sendMessage(tenant, 'alice', room_id);
+		bodyOf(await operator(stage.server).delete(`${path}?purge=now`), 200);
+
+		expect(await importInto(stage.server.dataDir, file)).toMatchObject({ exitCode: 0 });
+
+		const statuses: number[] = [];
+		for (let count = 0; count < 4; count++) {
+			const sent = await tenant.as('alice').post(`/rooms/${room_id}/messages`, { content: 'x' });
+			statuses.push(sent.status);
+		}
+		expect(statuses).toEqual([201, 201, 403, 403]);
+	});
+
 	test('is refused where it is already, and nothing changes', async () => {
 		const before = countsOf(databaseOf(stage.server));
 

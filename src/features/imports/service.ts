@@ -88,13 +88,15 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 		}
 		const epoch = options.isNewEpoch ? createEpoch(random.bytes(4)) : file.head.epoch;
 		const { plan } = file.tenant;
+		// What memory knows of it is from before it was purged here, in an earlier life.
+		const changed: Effect = { name: 'tenant.changed', tenant_id: scope.tenant_id };
 		// What it has used is drawn from the pool that it comes into.
 		const joined: Effect[] =
 			typeof plan === 'string' ? [{ name: 'plan.changed', plan_id: plan as PlanId }] : [];
 		const dropped = await change(
 			scope,
 			async (tx) => tx.finish(scope.tenant, file.tenant, { ...file.head, epoch: epoch ?? null }),
-			joined,
+			[changed, ...joined],
 		);
 		return { tenant_id: file.tenant_id, rows, dropped };
 	}
