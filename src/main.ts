@@ -6,32 +6,19 @@ import { audit } from './cli/audit.ts';
 import { backup } from './cli/backup.ts';
 import { exportTenant } from './cli/export.ts';
 import { exportConfig } from './cli/export-config.ts';
-import { CommandFailed } from './cli/failure.ts';
+import { CommandFailed, sentenceOfFileError } from './cli/failure.ts';
 import { healthcheck } from './cli/healthcheck.ts';
-import { helpText } from './cli/help.ts';
+import { helpOn } from './cli/help.ts';
 import { importTenant } from './cli/import.ts';
 import { restore } from './cli/restore.ts';
 import { serve } from './cli/serve.ts';
 import { verify } from './cli/verify.ts';
-import { version } from './cli/version.ts';
+import { printVersion } from './cli/version.ts';
 import { SettingsRefused } from './config/settings.ts';
 import { DatabaseRefused } from './db/migrate.ts';
 
-const print = async (text: string) => {
-	console.log(text);
-	return 0;
-};
-
-/** A command that takes nothing. */
-const plain =
-	(command: () => Promise<number>): Command =>
-	([unknown]) => {
-		if (unknown === undefined) return command();
-		throw new UsageError(`unknown command or option: ${unknown}`);
-	};
-
 const COMMANDS: Readonly<Record<string, Command>> = {
-	serve: plain(serve),
+	serve,
 	backup,
 	verify,
 	restore,
@@ -40,10 +27,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 	import: importTenant,
 	apply,
 	'export-config': exportConfig,
-	healthcheck: plain(healthcheck),
-	version: plain(() => print(version)),
-	help: plain(() => print(helpText())),
+	healthcheck,
+	version: printVersion,
 };
+const help = helpOn(COMMANDS);
 const FLAGS: Readonly<Record<string, string>> = {
 	'--help': 'help',
 	'-h': 'help',
@@ -54,26 +41,33 @@ const FLAGS: Readonly<Record<string, string>> = {
 async function run(words: readonly string[]): Promise<number> {
 	const [word = 'serve', ...rest] = words;
 	const name = FLAGS[word] ?? word;
-	const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+	const command = name === 'help' ? help : commandOf(name);
 	try {
 		if (command === undefined) throw new UsageError(`unknown command or option: ${word}`);
-		return await command(rest);
+		return await command.run(rest);
 	} catch (error) {
 		if (error instanceof UsageError) {
-			console.error(`chatapi: ${error.message}\nTry: chatapi --help`);
+			const where = command === undefined ? '' : `${name} `;
+			console.error(`chatapi: ${where && `${name}: `}${error.message}`);
+			console.error(`Try: chatapi ${where}--help`);
 			return error.exitCode;
 		}
-		console.error(isExpected(error) ? `chatapi: ${error.message}` : error);
+		const sentence = sentenceOf(error);
+		console.error(sentence === undefined ? error : `chatapi: ${sentence}`);
 		return 1;
 	}
 }
 
+const commandOf = (name: string): Command | undefined =>
+	Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+
 /** What is said in one sentence: what we found, and what the file system says of a path it was given. */
-const isExpected = (error: unknown): error is Error =>
+const sentenceOf = (error: unknown): string | undefined =>
 	error instanceof AddressRefused ||
 	error instanceof CommandFailed ||
 	error instanceof DatabaseRefused ||
-	error instanceof SettingsRefused ||
-	(error instanceof Error && 'syscall' in error && 'path' in error);
+	error instanceof SettingsRefused
+		? error.message
+		: sentenceOfFileError(error);
 
 process.exit(await run(process.argv.slice(2)));

@@ -1,34 +1,37 @@
-import { readFileSync } from 'node:fs';
-import { readSettings } from '../config/settings.ts';
 import { systemRandom } from '../core/random.ts';
 import type { Change } from '../features/configuration/schema.ts';
-import { command } from './arguments.ts';
+import { command, UsageError } from './arguments.ts';
 import { type Applied, differenceLines, summaryOf } from './difference.ts';
 import { readDocument } from './document.ts';
 import { CommandFailed } from './failure.ts';
 import { openSecretsFile } from './secrets-file.ts';
 import { type Sending, send } from './sending.ts';
-import { serverOf } from './server-call.ts';
+import { type AskedServer, serverOf } from './server-call.ts';
+import { settingsOf } from './settings.ts';
 
 const usage = {
 	help: `Usage: chatapi apply -f FILE [--dry-run] [--prune] [--yes] [--secrets-out FILE] [--url URL]
 
-Makes the plans, tenants and keys of the running server what FILE says (YAML or JSON, at most 16 MiB; - is
-stdin), and prints what changed. A field that FILE names becomes what it says, one that it leaves out stays. Applying
-twice changes nothing.
+Makes the plans, tenants and keys of the running server what FILE says (YAML or JSON, at most
+16 MiB; - is stdin), and prints what changed. A field that FILE names becomes what it says, one
+that it leaves out stays. Applying twice changes nothing.
 
   -f, --file         The document; see docs/configuration-as-code.md
   --dry-run          Print what would change, and change nothing
-  --prune            Also take away what FILE does not name, of the lists that it has: keys, tenants, plans. Asks first
+  --prune            Also take away what FILE does not name, of the lists that it has: keys,
+                     tenants, plans. Asks first
   --yes              Do not ask
-  --secrets-out      A new file (mode 0600) for the secrets of new keys, a line of JSON each. Default: stdout
-  --url              A server elsewhere, asked with MASTER_API_KEY. Default: the one that uses DATA_DIR
+  --secrets-out      A new file (mode 0600) for the secrets of new keys, a line of JSON each.
+                     Default: stdout
+  --url              A server elsewhere, asked with MASTER_API_KEY. Default: that of the data
+                     directory
   --master-key-file  The file that holds the master key for --url
+  --data-dir         Default: DATA_DIR
   --resume           Go on with an apply whose answer was lost, under the key that it printed
   --quiet            No progress on stderr
 
-\${NAME} in a value is filled in from the environment; $\${ is the text \${. Exit code 0: done, or nothing to
-do; 2: --dry-run found something to do; 1: an error.`,
+\${NAME} in a value is filled in from the environment; $\${ is the text \${. Exit code 0: done, or
+nothing to do; 2: --dry-run found something to do; 1: an error.`,
 	options: {
 		file: { type: 'string', short: 'f' },
 		'dry-run': { type: 'boolean' },
@@ -36,6 +39,7 @@ do; 2: --dry-run found something to do; 1: an error.`,
 		yes: { type: 'boolean' },
 		'secrets-out': { type: 'string' },
 		url: { type: 'string' },
+		'data-dir': { type: 'string' },
 		'master-key-file': { type: 'string' },
 		resume: { type: 'string' },
 		quiet: { type: 'boolean' },
@@ -49,13 +53,16 @@ const DRIFT = 2;
 
 /** Applies a document. */
 export const apply = command(usage, async (values) => {
-	if (values.file === undefined) throw new CommandFailed('apply needs a document: -f FILE');
+	if (values.file === undefined) throw new UsageError('it needs a document: -f FILE', 1);
 	const isDry = values['dry-run'] === true;
 	const isPruning = values.prune === true;
 	const document = readDocument(values.file, process.env);
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
-	const ask = serverOf(settings, { url: values.url, masterKeyFile: values['master-key-file'] });
-	const sending: Sending = { ask, document, isQuiet: values.quiet === true };
+	const server = serverOf(settingsOf(values['data-dir']), {
+		url: values.url,
+		masterKeyFile: values['master-key-file'],
+	});
+	await requireAnswer(server);
+	const sending: Sending = { server, document, isQuiet: values.quiet === true };
 	const looked = isDry || isPruning ? await look(sending, isPruning) : undefined;
 	if (isDry && looked !== undefined) {
 		print(looked);
@@ -79,6 +86,12 @@ export const apply = command(usage, async (values) => {
 	if (secretsFile === undefined) printSecrets(all);
 	return 0;
 });
+
+/** Before all else: one that was never there is not waited for, as one that went away is. */
+async function requireAnswer({ ask, name }: AskedServer): Promise<void> {
+	const reply = await ask({ method: 'GET', path: '/admin/apply' });
+	if (reply === undefined) throw new CommandFailed(`${name} does not answer`);
+}
 
 const newKey = (): string => `apply-${Buffer.from(systemRandom.bytes(16)).toString('hex')}`;
 

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { verifyAuditLog } from '../app/audit-log.ts';
 import { databasePath } from '../app/persistence.ts';
-import { readSettings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
-import { type Command, command, UsageError } from './arguments.ts';
+import { command, UsageError } from './arguments.ts';
+import { counted } from './progress.ts';
+import { settingsOf } from './settings.ts';
 
 const usage = {
 	help: `Usage: chatapi audit verify [--data-dir DIRECTORY] [--head HASH] [--quiet]
@@ -30,11 +30,10 @@ the first bad entry on stderr.`,
 const LINE_EVERY_MS = 2000;
 
 /** Verifies the audit log. Exit code 0: it is whole. */
-export const audit: Command = command(usage, async (values, [word = '']) => {
-	if (word !== 'verify') throw new UsageError(usage.help.split('\n')[0] ?? '');
+export const audit = command(usage, async (values, [word = '']) => {
+	if (word !== 'verify') throw new UsageError('all it can do is verify');
 	const head = headOf(values.head);
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
-	const path = databasePath(values['data-dir'] ?? settings.DATA_DIR);
+	const path = databasePath(settingsOf(values['data-dir']).DATA_DIR);
 	const verdict = await verifyAuditLog(path, {
 		...(head === undefined ? {} : { head }),
 		onEntries: progress(values.quiet === true),
@@ -45,7 +44,7 @@ export const audit: Command = command(usage, async (values, [word = '']) => {
 	}
 	const { entries, erased } = verdict;
 	console.log(
-		`ok: ${entries} entries, ${erased} of them erased with their tenant; ` +
+		`ok: ${counted(entries, 'entry', 'entries')}, ${erased} of them erased with their tenant; ` +
 			`entry ${entries} has the hash ${Buffer.from(verdict.head).toString('hex')}`,
 	);
 	return 0;
@@ -63,6 +62,6 @@ function progress(isQuiet: boolean): (entries: number) => void {
 		const now = systemClock.monotonic();
 		if (isQuiet || now - saidAt < LINE_EVERY_MS) return;
 		saidAt = now;
-		console.error(`checked ${entries} entries`);
+		console.error(`checked ${counted(entries, 'entry', 'entries')}`);
 	};
 }

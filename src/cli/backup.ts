@@ -1,26 +1,31 @@
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { databasePath } from '../app/persistence.ts';
-import { readSettings } from '../config/settings.ts';
 import { systemClock, toTimestamp } from '../core/clock.ts';
 import { backUp } from '../db/backup.ts';
 import { manifestPath } from '../db/manifest.ts';
 import { command } from './arguments.ts';
-import { progressLines, sizeText } from './progress.ts';
+import { counted, progressLines, sizeText } from './progress.ts';
+import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
 const usage = {
-	help: `Usage: chatapi backup [--out DIRECTORY or FILE] [--quiet]
+	help: `Usage: chatapi backup [--out DIRECTORY or FILE] [--data-dir DIRECTORY] [--quiet]
 
 Writes a consistent, checked copy of the database of DATA_DIR, and its manifest beside it
 (FILE.manifest.json), while the server runs or not. Prints the file's path.
 
-  --out    A directory, for a file named after the time; or the file itself, which must not be
-           there. Default: backups/ in the data directory.
-  --quiet  No progress on stderr.
+  --out       A directory, for a file named after the time; or the file itself, which must not
+              be there. Default: backups/ in the data directory.
+  --data-dir  Default: DATA_DIR.
+  --quiet     No progress on stderr.
 
 Keys are in it as hashes only, and it works without the server's master key, which is not in it.`,
-	options: { out: { type: 'string' }, quiet: { type: 'boolean' } },
+	options: {
+		out: { type: 'string' },
+		'data-dir': { type: 'string' },
+		quiet: { type: 'boolean' },
+	},
 	words: 0,
 } as const;
 
@@ -28,9 +33,7 @@ Keys are in it as hashes only, and it works without the server's master key, whi
 export const backup = command(usage, async (values) => {
 	// Everything that anybody said is in it.
 	process.umask(0o077);
-	const { DATA_DIR, DISK_LOW_WATER } = readSettings(process.env, (path) =>
-		readFileSync(path, 'utf8'),
-	);
+	const { DATA_DIR, DISK_LOW_WATER } = settingsOf(values['data-dir']);
 	const source = databasePath(DATA_DIR);
 	const target = targetOf(values.out, DATA_DIR, existsSync(source));
 	const manifest = await backUp({
@@ -44,7 +47,7 @@ export const backup = command(usage, async (values) => {
 	const { bytes, tenants, created_at } = manifest;
 	if (values.quiet !== true) {
 		console.error(
-			`${sizeText(bytes)}, ${tenants.length} tenants, as of ${created_at}; ${manifestPath(target)}`,
+			`${sizeText(bytes)}, ${counted(tenants.length, 'tenant')}, as of ${created_at}; ${manifestPath(target)}`,
 		);
 	}
 	console.log(target);

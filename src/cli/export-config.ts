@@ -1,26 +1,29 @@
-import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { readSettings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import type { OutputOf } from '../core/operation.ts';
 import type { exportConfiguration } from '../features/configuration/schema.ts';
 import { command } from './arguments.ts';
 import { CommandFailed } from './failure.ts';
-import { type Ask, serverOf } from './server-call.ts';
+import { type AskedServer, serverOf } from './server-call.ts';
+import { settingsOf } from './settings.ts';
 
 const usage = {
-	help: `Usage: chatapi export-config [-o FILE] [--url URL] [--quiet]
+	help: `Usage: chatapi export-config [-o FILE] [--url URL] [--data-dir DIRECTORY] [--quiet]
 
-Writes the plans, tenants and keys of the running server as a document for chatapi apply, to stdout or to FILE, which
-must not be there. Applied, it changes nothing. There are no secrets in it.
+Writes the plans, tenants and keys of the running server as a document for chatapi apply, to stdout
+or to FILE, which must not be there. Applied, it changes nothing. There are no secrets in it.
 
   -o, --out          The file
-  --url              A server elsewhere, asked with MASTER_API_KEY. Default: the one that uses DATA_DIR
+  --url              A server elsewhere, asked with MASTER_API_KEY. Default: that of the data
+                     directory
   --master-key-file  The file that holds the master key for --url
+  --data-dir         Default: DATA_DIR
   --quiet            No progress on stderr`,
 	options: {
 		out: { type: 'string', short: 'o' },
 		url: { type: 'string' },
+		'data-dir': { type: 'string' },
 		'master-key-file': { type: 'string' },
 		quiet: { type: 'boolean' },
 	},
@@ -34,8 +37,10 @@ const LINE_EVERY_MS = 2000;
 
 /** Exports the configuration, page by page. */
 export const exportConfig = command(usage, async (values) => {
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
-	const ask = serverOf(settings, { url: values.url, masterKeyFile: values['master-key-file'] });
+	const server = serverOf(settingsOf(values['data-dir']), {
+		url: values.url,
+		masterKeyFile: values['master-key-file'],
+	});
 	const { out } = values;
 	const target = out === undefined ? undefined : openNew(out);
 	const write = (text: string) =>
@@ -43,7 +48,7 @@ export const exportConfig = command(usage, async (values) => {
 	const begun = new Set<string>();
 	let count = 0;
 	let saidAt = systemClock.monotonic();
-	for await (const { plans, tenants } of pages(ask)) {
+	for await (const { plans, tenants } of pages(server)) {
 		for (const [list, things] of [
 			['plans', plans],
 			['tenants', tenants],
@@ -76,10 +81,10 @@ function openNew(path: string): number {
 	}
 }
 
-async function* pages(ask: Ask): AsyncGenerator<Page, void, void> {
+async function* pages({ ask, name }: AskedServer): AsyncGenerator<Page, void, void> {
 	for (let after = ''; ; ) {
 		const reply = await ask({ method: 'GET', path: `/admin/configuration?limit=100${after}` });
-		if (reply === undefined) throw new CommandFailed('The server does not answer');
+		if (reply === undefined) throw new CommandFailed(`${name} does not answer`);
 		if ('error' in reply) throw new CommandFailed(reply.error.message);
 		const page = reply.body as Page;
 		yield page;

@@ -1,31 +1,29 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { databasePath } from '../app/persistence.ts';
-import { readSettings } from '../config/settings.ts';
 import { exportToFile } from '../db/tenant-backup.ts';
 import { command } from './arguments.ts';
 import { progressLines, sizeText } from './progress.ts';
+import { settingsOf } from './settings.ts';
 
 const usage = {
-	help: `Usage: chatapi export TENANT_ID FILE [--quiet]
+	help: `Usage: chatapi export TENANT_ID FILE [--data-dir DIRECTORY] [--quiet]
 
 Writes everything that belongs to one tenant of DATA_DIR, as it is at one moment, into an SQLite
 file for chatapi import, while the server runs or not. FILE must not be there.
 
-  --quiet  No progress on stderr.
+  --data-dir  Default: DATA_DIR.
+  --quiet     No progress on stderr.
 
 Keys and tokens are in it as hashes, and are good wherever it is imported. What was encrypted under
 the server's own secrets stays so: take those along, or set it anew.`,
-	options: { quiet: { type: 'boolean' } },
+	options: { 'data-dir': { type: 'string' }, quiet: { type: 'boolean' } },
 	words: 2,
 } as const;
 
 /** Exports a tenant. Exit code 0: the file is on disk and was checked. */
 export const exportTenant = command(usage, async (values, [tenant_id = '', file = '']) => {
 	process.umask(0o077);
-	const { DATA_DIR, DISK_LOW_WATER } = readSettings(process.env, (path) =>
-		readFileSync(path, 'utf8'),
-	);
+	const { DATA_DIR, DISK_LOW_WATER } = settingsOf(values['data-dir']);
 	const target = resolve(file);
 	const bytes = await exportToFile({
 		source: databasePath(DATA_DIR),

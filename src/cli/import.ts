@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { createContainer } from '../app/container.ts';
 import { type ControlLine, controlSocketPath, importFile } from '../app/control-socket.ts';
 import { databasePath } from '../app/persistence.ts';
-import { readSettings, type Settings } from '../config/settings.ts';
+import type { Settings } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createLog } from '../core/log.ts';
@@ -15,19 +14,26 @@ import type { Imported } from '../features/imports/service.ts';
 import { command } from './arguments.ts';
 import { makeDataDir, tryLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
+import { counted } from './progress.ts';
+import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
 const usage = {
-	help: `Usage: chatapi import FILE [--new-epoch] [--quiet]
+	help: `Usage: chatapi import FILE [--new-epoch] [--data-dir DIRECTORY] [--quiet]
 
 Brings the tenant of a file by chatapi export into DATA_DIR: through the server that uses it, which
 goes on serving, or without one. Ids, seqs and cursors stay. Refused when a tenant of that id is
 there, unless it was purged. Nobody sees the tenant before all of it is there.
 
-  --new-epoch  For a copy of a tenant that lives on elsewhere, and for a file that is older than what
-               its clients saw: clients with a cursor are told to load anew.
+  --new-epoch  For a copy of a tenant that lives on elsewhere, and for a file that is older than
+               what its clients saw: clients with a cursor are told to load anew.
+  --data-dir   Default: DATA_DIR.
   --quiet      No progress on stderr.`,
-	options: { 'new-epoch': { type: 'boolean' }, quiet: { type: 'boolean' } },
+	options: {
+		'new-epoch': { type: 'boolean' },
+		'data-dir': { type: 'string' },
+		quiet: { type: 'boolean' },
+	},
 	words: 1,
 } as const;
 
@@ -41,7 +47,7 @@ interface Task {
 /** Imports a tenant. Exit code 0: it is served, or will be. */
 export const importTenant = command(usage, async (values, [file = '']) => {
 	process.umask(0o077);
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
+	const settings = settingsOf(values['data-dir']);
 	const task: Task = {
 		file: resolve(requireFile(file)),
 		isNewEpoch: values['new-epoch'] === true,
@@ -58,7 +64,7 @@ export const importTenant = command(usage, async (values, [file = '']) => {
 			lock.release();
 		}
 	}
-	console.log(`Imported ${imported.tenant_id}: ${imported.rows} rows`);
+	console.log(`Imported ${imported.tenant_id}: ${counted(imported.rows, 'row')}`);
 	for (const what of imported.dropped) console.log(`Not here, and left out: ${what}`);
 	return 0;
 });
@@ -71,7 +77,7 @@ function rowLines(isQuiet: boolean): (rows: number) => void {
 		const now = systemClock.monotonic();
 		if (isQuiet || now - saidAt < LINE_EVERY_MS) return;
 		saidAt = now;
-		console.error(rows === 0 ? 'checking' : `${rows} rows`);
+		console.error(rows === 0 ? 'checking' : counted(rows, 'row'));
 	};
 }
 

@@ -17,6 +17,10 @@ export function progressLines(isQuiet: boolean): OnProgress {
 	};
 }
 
+/** How many there are of what has this name. */
+export const counted = (count: number, one: string, many = `${one}s`): string =>
+	`${count} ${count === 1 ? one : many}`;
+
 /** A size as people read it. */
 export function sizeText(bytes: number): string {
 	const power = Math.min(UNITS.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10));

@@ -1,11 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { databasePath } from '../app/persistence.ts';
-import { readSettings } from '../config/settings.ts';
 import { systemRandom } from '../core/random.ts';
 import { finishRestore, restoreBackup } from '../db/restore.ts';
 import { command } from './arguments.ts';
 import { makeDataDir, takeLock } from './data-dir.ts';
-import { progressLines, sizeText } from './progress.ts';
+import { counted, progressLines, sizeText } from './progress.ts';
+import { settingsOf } from './settings.ts';
 
 const usage = {
 	help: `Usage: chatapi restore FILE [--data-dir DIRECTORY] [--force] [--quiet]
@@ -31,8 +30,7 @@ The master key is not in a backup: it stays the one that is set, or in the data 
 /** Restores a backup. Exit code 0: the next start serves it. */
 export const restore = command(usage, async (values, [file = '']) => {
 	process.umask(0o077);
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
-	const dir = values['data-dir'] ?? settings.DATA_DIR;
+	const dir = settingsOf(values['data-dir']).DATA_DIR;
 	makeDataDir(dir);
 	const lock = takeLock(dir);
 	const database = databasePath(dir);
@@ -46,7 +44,7 @@ export const restore = command(usage, async (values, [file = '']) => {
 		});
 		const { bytes, tenants, created_at } = manifest;
 		console.log(
-			`Restored ${database}: ${sizeText(bytes)}, ${tenants.length} tenants, as of ${created_at}.`,
+			`Restored ${database}: ${sizeText(bytes)}, ${counted(tenants.length, 'tenant')}, as of ${created_at}.`,
 		);
 		console.log('Every log has a new epoch: clients that come back load anew.');
 		if (replaced !== undefined) console.log(`The database that was there is ${replaced}`);

@@ -4,12 +4,12 @@ import type { getProgress } from '../features/configuration/schema.ts';
 import type { Applied } from './difference.ts';
 import type { ConfigurationFile, ReadDocument } from './document.ts';
 import { CommandFailed } from './failure.ts';
-import type { Ask, Reply } from './server-call.ts';
+import type { Ask, AskedServer, Reply } from './server-call.ts';
 
 type Progress = OutputOf<typeof getProgress>;
 
 export interface Sending {
-	ask: Ask;
+	server: AskedServer;
 	document: ReadDocument;
 	isQuiet: boolean;
 }
@@ -34,9 +34,10 @@ const LINE_EVERY_MS = 2000;
  * @throws CommandFailed with the place in the file, or with how to go on.
  */
 export async function send(
-	{ ask, document, isQuiet }: Sending,
+	{ server, document, isQuiet }: Sending,
 	request: Request,
 ): Promise<Applied> {
+	const { ask } = server;
 	const { query, body, idempotencyKey } = request;
 	const text = JSON.stringify(body);
 	const headers = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
@@ -52,7 +53,7 @@ export async function send(
 		if (isBusy) answeredAt = systemClock.monotonic();
 		const isOver = systemClock.monotonic() - answeredAt > AWAY_MS_MAX;
 		if (idempotencyKey === undefined || isOver || (attempt === 1 && !(await isThere(ask)))) {
-			throw lost(reply, attempt === 1 ? undefined : idempotencyKey);
+			throw lost(server.name, reply, attempt === 1 ? undefined : idempotencyKey);
 		}
 		await Bun.sleep(LOOK_EVERY_MS);
 	}
@@ -80,10 +81,11 @@ function refusal(reply: Reply, { placeOf }: ReadDocument): CommandFailed {
 	return new CommandFailed(`${placeOf(field)}: ${field}: ${message}`);
 }
 
-function lost(reply: Reply | undefined, key: string | undefined): CommandFailed {
-	const why = reply !== undefined && 'error' in reply ? reply.error.message : 'It does not answer';
+function lost(name: string, reply: Reply | undefined, key: string | undefined): CommandFailed {
+	const isRefused = reply !== undefined && 'error' in reply;
+	const why = isRefused ? `: ${reply.error.message}` : ' does not answer';
 	const how = key === undefined ? '' : `. What it made until then stays; to go on: --resume ${key}`;
-	return new CommandFailed(`The server: ${why}${how}`);
+	return new CommandFailed(`${name}${why}${how}`);
 }
 
 /** Waits for an answer; while that takes long, says how far it is. */

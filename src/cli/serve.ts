@@ -14,27 +14,41 @@ import { listenForCommands } from '../app/control-socket.ts';
 import { stopServer } from '../app/lifecycle.ts';
 import { databasePath } from '../app/persistence.ts';
 import { startServer } from '../app/server.ts';
-import { readSettings, type Settings, weaknessOfMasterKey } from '../config/settings.ts';
+import { type Settings, weaknessOfMasterKey } from '../config/settings.ts';
 import { systemClock } from '../core/clock.ts';
 import { createLog, type Log } from '../core/log.ts';
 import { systemRandom } from '../core/random.ts';
 import { removeStaleDrafts } from '../db/draft.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { finishRestore } from '../db/restore.ts';
+import { command } from './arguments.ts';
 import { makeDataDir, takeLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
+import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
 /** For the answers that say 503, before the process ends over a database it cannot write. */
 const LAST_WORDS_MS = 200;
 
+const usage = {
+	help: `Usage: chatapi serve
+
+Serves the database of DATA_DIR at LISTEN_ADDR until SIGTERM or SIGINT; makes what is missing, and
+brings an older database to its version. This is what chatapi without a command does. A second
+signal ends it at once.
+
+Settings are environment variables: chatapi help lists them.`,
+	options: {},
+	words: 0,
+} as const;
+
 /** Serves until a signal, and resolves with the exit code. */
-export async function serve(): Promise<number> {
+export const serve = command(usage, async () => {
 	// From the first moment on: a signal during the start is a stop, not a kill.
 	const signalled = nextSignal();
 	// What we make is for our user alone: messages of all tenants, and the key to them.
 	process.umask(0o077);
-	const settings = readSettings(process.env, (path) => readFileSync(path, 'utf8'));
+	const settings = settingsOf();
 	const log = createLog(settings.LOG_LEVEL);
 	makeDataDir(settings.DATA_DIR);
 	const lock = takeLock(settings.DATA_DIR);
@@ -83,7 +97,7 @@ export async function serve(): Promise<number> {
 	await stopServer(running, container, log);
 	lock.release();
 	return 0;
-}
+});
 
 const nextSignal = () =>
 	new Promise<void>((resolve) => {

@@ -25,12 +25,19 @@ export interface Where {
 	masterKeyFile: string | undefined;
 }
 
+export interface AskedServer {
+	/** What it is called where it does not answer. */
+	name: string;
+	ask: Ask;
+}
+
 /** @throws CommandFailed where there is no server, or no key to ask it with. */
-export function serverOf(settings: Settings, { url, masterKeyFile }: Where): Ask {
+export function serverOf(settings: Settings, { url, masterKeyFile }: Where): AskedServer {
 	if (url !== undefined) {
 		const base = baseOf(url);
 		const key = masterKeyOf(settings, masterKeyFile);
-		return ask((path) => `${base}${path}`, { headers: { 'X-Master-Key': key } });
+		const askUrl = ask((path) => `${base}${path}`, { headers: { 'X-Master-Key': key } });
+		return { name: `The server at ${base}`, ask: askUrl };
 	}
 	const unix = controlSocketPath(settings.DATA_DIR);
 	if (!existsSync(unix)) {
@@ -38,7 +45,10 @@ export function serverOf(settings: Settings, { url, masterKeyFile }: Where): Ask
 			`No server uses the data directory ${settings.DATA_DIR}: start one, or say which with --url`,
 		);
 	}
-	return ask((path) => `http://chatapi${path}`, { unix });
+	return {
+		name: `The server of ${settings.DATA_DIR}`,
+		ask: ask((path) => `http://chatapi${path}`, { unix }),
+	};
 }
 
 const ask =

@@ -1,6 +1,6 @@
 import { verifyBackup } from '../db/backup.ts';
 import { command } from './arguments.ts';
-import { progressLines, sizeText } from './progress.ts';
+import { counted, progressLines, sizeText } from './progress.ts';
 
 const usage = {
 	help: `Usage: chatapi verify FILE [--quiet]
@@ -21,7 +21,7 @@ export const verify = command(usage, async (values, [file = '']) => {
 		progressLines(values.quiet === true),
 	);
 	console.log(
-		`ok: ${sizeText(bytes)}, ${tenants.length} tenants, as of ${created_at}, ` +
+		`ok: ${sizeText(bytes)}, ${counted(tenants.length, 'tenant')}, as of ${created_at}, ` +
 			`by chatapi ${version}, schema ${schema.migrations}`,
 	);
 	return 0;

@@ -87,7 +87,7 @@ export const OPTIONS = {
 		'text',
 		Type.Enum(['debug', 'info', 'warn', 'error']),
 		'info',
-		'What to log: debug, info, warn or error, and what is above it.',
+		'The least level that is logged.',
 	),
 	DEFAULT_RATE_LIMIT: option(
 		'integer',

@@ -57,15 +57,29 @@ const scaled = (match: RegExpExecArray | null, units: Record<string, number>) =>
 	return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
 };
 
-const FORM: Record<Option['kind'], string> = {
-	text: 'a text',
-	secret: 'a text',
-	integer: 'a whole number',
-	duration: 'a duration such as 500ms, 30s, 5m, 7d',
-	bytes: 'a size such as 65536, 256KiB, 1MiB',
-	list: 'a list separated by commas',
-	ranges: 'a list of addresses or CIDR ranges separated by commas',
-};
+/** What is wrong with the text of an option: what it must be, and never what it is. */
+function mistakeIn(name: OptionName, { kind, schema, summary }: Option): string {
+	const { minimum, maximum, enum: words } = schema as Bounds;
+	const within = (unit: number, shown: string) =>
+		`from ${(minimum ?? 0) / unit}${shown} to ${(maximum ?? 0) / unit}${shown}`;
+	if (words !== undefined) return `${name} must be one of: ${words.join(', ')}`;
+	switch (kind) {
+		case 'integer':
+			return `${name} must be a whole number ${within(1, '')}`;
+		case 'duration':
+			return `${name} must be a duration ${within(1000, 's')}, such as 500ms, 30s, 5m, 7d`;
+		case 'bytes':
+			return `${name} must be a size ${within(1, ' bytes')}, such as 65536, 256KiB, 1MiB`;
+		default:
+			return `${name} is not of the right form. ${summary}`;
+	}
+}
+
+interface Bounds {
+	minimum?: number;
+	maximum?: number;
+	enum?: readonly string[];
+}
 
 /**
  * The settings that an environment amounts to. A secret may stand in a file that `NAME_FILE` names.
@@ -83,12 +97,8 @@ export function readSettings(
 		const text = textOf(name, option, env, readFile, mistakes);
 		if (text === undefined) continue;
 		const value = read(option, text);
-		if (value === undefined) mistakes.push(`${name} must be ${FORM[option.kind]}`);
-		else if (!Value.Check(option.schema, value)) {
-			mistakes.push(
-				`${name} is out of bounds. ${option.summary} Default: ${option.default || 'none'}`,
-			);
-		} else settings[name] = value;
+		if (value !== undefined && Value.Check(option.schema, value)) settings[name] = value;
+		else mistakes.push(mistakeIn(name, option));
 	}
 	const master = settings.MASTER_API_KEY;
 	if (typeof master === 'string' && master !== '') {

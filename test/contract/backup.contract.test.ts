@@ -70,7 +70,7 @@ describe('chatapi backup', () => {
 		const file = stdout.trim();
 		expect(exitCode).toBe(0);
 		expect(file).toStartWith(join(server.dataDir, 'backups', 'chatapi-'));
-		expect(stderr).toContain(`1 tenants`);
+		expect(stderr).toContain('1 tenant,');
 		expect(statSync(file).mode & 0o777).toBe(0o600);
 		expect(readdirSync(join(server.dataDir, 'backups'))).toHaveLength(2);
 		expect((await runBinary(['verify', file])).exitCode).toBe(0);
@@ -124,7 +124,7 @@ describe('chatapi backup', () => {
 
 	test.each([
 		['no database', () => ({ DATA_DIR: join(folder, 'none') }), [], /nothing to back up/],
-		['no directory', env, ['--out', '/nonexistent/x/'], /no such file or directory/],
+		['no directory', env, ['--out', '/nonexistent/x/'], /is not there/],
 		['a wrong setting', () => ({ ...env(), DURABILITY: 'x' }), [], /DURABILITY/],
 	])('says in one sentence that there is %s', async (_, environment, args, sentence) => {
 		const { exitCode, stdout, stderr } = await runBinary(['backup', ...args], environment());
@@ -144,7 +144,7 @@ describe('chatapi verify', () => {
 		const { exitCode, stdout, stderr } = await runBinary(['verify', file]);
 
 		expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
-		expect(stdout).toMatch(/^ok: .+ 1 tenants, as of .+Z, by chatapi \d+\.\d+\.\d+, schema \d+\n$/);
+		expect(stdout).toMatch(/^ok: .+ 1 tenant, as of .+Z, by chatapi \d+\.\d+\.\d+, schema \d+\n$/);
 		expect(contentsOf(join(file, '..'))).toEqual(before);
 	});
 
@@ -302,7 +302,7 @@ describe('each of them', () => {
 		const { exitCode, stdout, stderr } = await runBinary(given, env());
 
 		expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-		expect(stderr).toContain('chatapi --help');
+		expect(stderr).toContain(`chatapi ${given[0]} --help`);
 	});
 
 	test('is listed by help', async () => {

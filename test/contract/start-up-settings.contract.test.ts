@@ -1,6 +1,6 @@
 /** What the command line and the environment may say, and what is said back. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import packageJson from '../../package.json';
@@ -24,6 +24,9 @@ const SETTINGS = `MASTER_API_KEY LISTEN_ADDR DATA_DIR LOG_LEVEL DEFAULT_RATE_LIM
 	AUTH_FAILURES_PER_MINUTE MAX_BODY_BYTES MAX_CONTENT_BYTES MAX_METADATA_BYTES MAX_ROOM_MEMBERS
 	MAX_ROOMS_PER_USER LIVE_RECEIPTS_MAX METRICS_ADDR WRITER_QUEUE_MAX`.split(/\s+/);
 
+const COMMANDS = `serve backup verify restore export import audit apply export-config healthcheck
+	version help`.split(/\s+/);
+
 describe('the command line', () => {
 	for (const flag of ['--help', '-h', 'help']) {
 		test(`${flag} lists every setting and every command`, async () => {
@@ -31,9 +34,7 @@ describe('the command line', () => {
 
 			expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
 			for (const name of SETTINGS) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
-			for (const name of ['serve', 'healthcheck', 'version']) {
-				expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
-			}
+			for (const name of COMMANDS) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
 		});
 	}
 
@@ -45,14 +46,66 @@ describe('the command line', () => {
 		});
 	}
 
-	for (const words of [['bogus'], ['--bogus'], ['serve', 'extra'], ['version', '--help'], ['']]) {
+	for (const words of [['bogus'], ['--bogus'], ['serve', 'extra'], ['help', 'bogus'], ['']]) {
 		test(`${JSON.stringify(words)} is unknown: exit code 2, and where help is`, async () => {
 			const { exitCode, stdout, stderr } = await runBinary(words);
 
 			expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
-			expect(stderr).toContain('chatapi --help');
+			expect(stderr).toMatch(/^chatapi: [^\n]+\nTry: chatapi (\w+ )?--help\n$/);
 		});
 	}
+
+	for (const name of COMMANDS) {
+		test(`help ${name} and ${name} --help say the same, and do nothing`, async () => {
+			const env = { DATA_DIR: join(folder, 'none'), LOG_LEVEL: 'shouting' };
+			const asked = await runBinary(['help', name], env);
+
+			expect(asked).toEqual({ exitCode: 0, stdout: asked.stdout, stderr: '' });
+			expect(asked.stdout).toStartWith(`Usage: chatapi ${name}`);
+			for (const line of asked.stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+			for (const flag of ['--help', '-h'])
+				expect(await runBinary([name, flag], env)).toEqual(asked);
+			expect(existsSync(env.DATA_DIR)).toBe(false);
+		});
+	}
+
+	test('help breaks its lines where a narrow terminal would', async () => {
+		const { stdout } = await runBinary(['help']);
+
+		for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+	});
+
+	for (const [words, complaint] of [
+		[['verify'], 'verify: something is missing. Usage: chatapi verify FILE [--quiet]'],
+		[['verify', 'a', 'b'], 'verify: "b" is more than it takes'],
+		[['backup', '--nonsense', '-x'], 'backup: it has no option --nonsense'],
+		[['backup', '--out'], 'backup: --out needs a value'],
+		[['backup', '--out', '--quiet'], 'backup: --out needs a value'],
+		[['backup', '--quiet=yes'], 'backup: --quiet takes no value'],
+		[['restore', '--__proto__', 'x'], 'restore: it has no option --__proto__'],
+	] as const) {
+		test(`${words.join(' ')}: says what is wrong, and where help is`, async () => {
+			expect(await runBinary([...words])).toEqual({
+				...{ exitCode: 2, stdout: '' },
+				stderr: `chatapi: ${complaint}\nTry: chatapi ${words[0]} --help\n`,
+			});
+		});
+	}
+
+	test('a file that is not there is named in one sentence, with no word of the system', async () => {
+		const gone = join(folder, 'gone', 'file');
+
+		for (const words of [
+			['apply', '--dry-run', '-f', gone],
+			['backup', '--out', gone, '--data-dir', folder],
+			['verify', gone],
+		]) {
+			const { exitCode, stdout, stderr } = await runBinary(words);
+			expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
+			expect(stderr).toMatch(/^chatapi: [^\n]+ is not there[^\n]*\n$/);
+			expect(stderr).not.toMatch(/ENOENT|Error/);
+		}
+	});
 
 	for (const word of ['constructor', '__proto__', 'toString']) {
 		test(`${word} is no command either`, async () => {
