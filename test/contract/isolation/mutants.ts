@@ -99,10 +99,10 @@ const OTHERS: readonly { path: string; name: string; pattern: RegExp; replacemen
 const PREDICATES: readonly { pattern: RegExp; replacement: string }[] = [
 	{ pattern: /\b(?:\w+\.)?tenant = \$tenant\b/g, replacement: '$tenant IS NOT NULL' },
 	{ pattern: /\b(?:\w+\.)?tenant = (\?\d*)/g, replacement: '$1 IS NOT NULL' },
-	{ pattern: /\b\w+\.tenant = \w+\.tenant\b/g, replacement: '1 = 1' },
+	{ pattern: /\b\w+\.(?:tenant = \w+\.tenant|plan = \w+\.plan)\b/g, replacement: '1 = 1' },
 	{ pattern: /\beq\(\w+\.tenant(?:_id)?, p\('tenant(?:_id)?'\)\)/g, replacement: 'sql`1 = 1`' },
 	// Management credentials and quotas are confined to the tenants of a plan.
-	{ pattern: /\bt\.plan = (\?)/g, replacement: '$1 IS NOT NULL' },
+	{ pattern: /\bt\.plan = (\?|\$plan)/g, replacement: '$1 IS NOT NULL' },
 	{ pattern: /\beq\((?:tenants|managementKeys)\.plan, p\('plan'\)\)/g, replacement: 'sql`1 = 1`' },
 ];
 
@@ -183,6 +183,7 @@ const TESTS = [
 	'matrix',
 	'frames-matrix',
 	'usage',
+	'quotas',
 	'presence',
 	'audit',
 	'oversight',
