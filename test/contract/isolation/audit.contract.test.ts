@@ -79,3 +79,28 @@ test('naming one’s own tenant or plan shows the same entries, of that tenant o
 	const ofTenant = await all(own.client, `&tenant_id=${own.tenant_id}`);
 	expect(ofTenant.map(({ action }) => action)).toEqual(['tenants.create', 'keys.create']);
 });
+
+test('a tenant that moves brings nothing of the plan it was on, and the plan it leaves keeps what it had', async () => {
+	const left = await createSide('CHARLIE');
+	const path = `/admin/tenants/${left.tenant_id}`;
+	const master = operator(used.server);
+	const plan = { features: { charlies_feature: true }, settings: { from_name: 'CHARLIES NAME' } };
+	bodyOf(await master.patch(`/admin/plans/${left.plan_id}`, plan), 200);
+	const joined = await createSide('DELTA');
+	const [before, beforeJoined] = [await all(left.client), await all(joined.client)];
+
+	bodyOf(await master.patch(path, { plan_id: joined.plan_id, name: 'MOVED' }), 200);
+	bodyOf(await joined.client.patch(path, { name: 'OURS' }), 200);
+
+	expect(await all(left.client)).toEqual(before);
+	const entries = await all(joined.client);
+	expect(entries.slice(0, -1)).toEqual(beforeJoined);
+	expect(entries.at(-1)).toMatchObject({ before: { name: 'MOVED' }, after: { name: 'OURS' } });
+	expect(JSON.stringify(entries)).not.toMatch(/charlie/i);
+	expect(JSON.stringify(entries)).not.toContain(left.plan_id);
+	const told = bodyOf(await master.get<AuditPage>(`/admin/audit?tenant_id=${left.tenant_id}`), 200);
+	expect(told.entries.at(-2)).toMatchObject({
+		...{ action: 'tenants.update', plan_id: null, tenant_id: left.tenant_id },
+		...{ before: { plan_id: left.plan_id }, after: { plan_id: joined.plan_id } },
+	});
+});

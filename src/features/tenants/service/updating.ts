@@ -109,9 +109,12 @@ export function createUpdating(deps: UpdatingDeps) {
 			const value = await shownOf(tx, row, vault);
 			const changed = { before: await shownOf(tx, before, vault), after: value };
 			const { tenant } = row;
-			await record(tx, caller, { ...act, tenant, plan, target: { tenant_id }, ...changed });
+			const isMove = plan !== before.plan;
+			// A move tells of both plans, and of a past that is not the new one's: it is filed under neither.
+			const filed = { tenant, plan: isMove ? null : plan };
+			await record(tx, caller, { ...act, ...filed, target: { tenant_id }, ...changed });
 			// What it has used this month goes with it, from the one pool into the other.
-			const pools = plan === before.plan ? [] : [changed.before.plan_id, value.plan_id];
+			const pools = isMove ? [changed.before.plan_id, value.plan_id] : [];
 			const moved = pools.filter((plan_id) => plan_id !== null).map(poolChanged);
 			return { value, effects: [changedOf(tenant_id), ...moved] };
 		});
