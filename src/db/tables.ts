@@ -87,6 +87,8 @@ export const apiKeys = sqliteTable(
 	(table) => [
 		primaryKey({ columns: [table.tenant, table.key_id] }),
 		uniqueIndex('api_keys_by_old_prefix').on(table.old_prefix).where(sql`old_prefix IS NOT NULL`),
+		// A tenant has few live keys, and may have made and revoked any number.
+		index('api_keys_live').on(table.tenant, table.key_id).where(sql`revoked_at IS NULL`),
 	],
 );
 

@@ -74,6 +74,23 @@ describe('POST /admin/tenants/{tenant_id}/api-keys', () => {
 		});
 	}
 
+	test('a tenant has at most 100, whoever makes them; what is revoked does not count', async () => {
+		const tenant = await createTenant(used.server, { rate_limit: { requests_per_second: 1000 } });
+		const path = `/admin/tenants/${tenant.tenant_id}/api-keys`;
+		const body = { name: 'k', permissions: ['send'] };
+		const make = () => operator(used.server).post<ApiKey>(path, body);
+		const made = await Promise.all(Array.from({ length: 104 }, make));
+
+		const refused = made.filter(({ status }) => status !== 201);
+		expect(refused.map(errorOf).map(({ code }) => code)).toEqual(Array(5).fill('CONFLICT'));
+		const own = await tenant.as().post('/api-keys', body);
+		expect(errorOf(own)).toMatchObject({ code: 'CONFLICT', message: expect.stringMatching(/100/) });
+		const { key_id } = bodyOf(made.find(({ status }) => status === 201) ?? own, 201) as ApiKey;
+		bodyOf(await operator(used.server).delete(`${path}/${key_id}`), 200);
+		expect((await tenant.as().post('/api-keys', body)).status).toBe(201);
+		expect((await make()).status).toBe(409);
+	});
+
 	test('a tenant that does not exist gets no key', async () => {
 		const missing = `tenant_${'0'.repeat(26)}`;
 		const answer = await operator(used.server).post(`/admin/tenants/${missing}/api-keys`, {

@@ -59,7 +59,9 @@ async function tenantsOf(client: HttpClient, prefix: string): Promise<string[]> 
 describe('a document of many tenants', () => {
 	test('is made while others send and change; the document has the last word on what it names', async () => {
 		const client = operator(used.server);
-		const other = await createTenant(used.server, { name: 'Bystander' });
+		const other = await createTenant(used.server, {
+			...{ name: 'Bystander', rate_limit: { requests_per_second: 1_000_000 } },
+		});
 		const { room_id } = await createGroup(other, 'ann', ['bob']);
 		const document = manyTenants('Busy');
 		await client.post('/admin/apply', { tenants: [{ name: `Busy ${MANY - 1}`, keys: [] }] });

@@ -14,7 +14,7 @@ import {
 } from '../../core/fields.ts';
 import type { KeyId, PlanId, TenantId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
-import { createKey } from '../keys/schema.ts';
+import { createKey, KEYS_MAX } from '../keys/schema.ts';
 import { updatePlan } from '../plans/schema.ts';
 import { updateTenant } from '../tenants/schema.ts';
 
@@ -22,8 +22,6 @@ import { updateTenant } from '../tenants/schema.ts';
 export const DOCUMENT_BYTES_MAX = 16 * 1024 * 1024;
 const PLANS_MAX = 10_000;
 const TENANTS_MAX = 100_000;
-/** A tenant and its keys are one change, which must stay short. */
-export const KEYS_OF_TENANT_MAX = 100;
 /** More than 16 MiB can name. */
 const IDS_MAX = 1_000_000;
 /** Above every number of changes that a document and its pruning can amount to. */
@@ -62,7 +60,8 @@ const TenantWanted = Type.Object(
 		plan: Type.Optional(nullable(NameField)),
 		plan_id: Type.Optional(nullable(PlanIdField)),
 		...tenantFields,
-		keys: Type.Optional(Type.Array(KeyWanted, { maxItems: KEYS_OF_TENANT_MAX })),
+		// A tenant and its keys are one change, which must stay short.
+		keys: Type.Optional(Type.Array(KeyWanted, { maxItems: KEYS_MAX })),
 	},
 	strict,
 );

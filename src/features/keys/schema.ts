@@ -14,6 +14,9 @@ import {
 import type { KeyId, TenantId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
 
+/** Live ones that a tenant may have: a document of configuration names all of them in one change. */
+export const KEYS_MAX = 100;
+
 const GrantsField = Type.Array(Type.String({ minLength: 1, maxLength: 64 }), {
 	minItems: 1,
 	maxItems: 64,
@@ -86,7 +89,7 @@ const strict = { additionalProperties: false };
 
 /** What each operation is told and answers: the same for the operator and for the tenant itself. */
 const CREATE = {
-	description: 'The answer holds the secret, this once. Only its hash is stored.',
+	description: `The answer holds the secret, this once. Only its hash is stored. A tenant has at most ${KEYS_MAX} keys.`,
 	output: NewApiKey,
 };
 const LIST = {
@@ -123,6 +126,7 @@ export const createKey = defineOperation({
 	summary: 'Create an API key of a tenant',
 	...byOperator,
 	...CREATE,
+	errors: ['NOT_FOUND', 'CONFLICT'],
 	input: Type.Object({ ...ofTenant, ...toCreate }, strict),
 	example: { input: { tenant_id, ...inputExample }, output: newExample },
 });
@@ -177,7 +181,7 @@ export const createOwnKey = defineOperation({
 	isRepeatable: true,
 	hasSecret: true,
 	input: Type.Object(toCreate, strict),
-	errors: [],
+	errors: ['CONFLICT'],
 	example: { input: inputExample, output: newExample },
 });
 

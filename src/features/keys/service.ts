@@ -66,7 +66,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		/**
 		 * Creates a key. The only answer that ever holds its secret.
 		 *
-		 * @throws `NOT_FOUND` for an unknown tenant.
+		 * @throws `NOT_FOUND` for an unknown tenant; `CONFLICT` for one that has as many as it may.
 		 * @throws `VALIDATION_ERROR` for an unknown permission, or an `expires_at` that is past.
 		 */
 		create: async (

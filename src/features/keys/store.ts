@@ -1,7 +1,8 @@
 import type { Database } from 'bun:sqlite';
-import { and, desc, eq, gt, isNull, lt, sql } from 'drizzle-orm';
+import { and, eq, getTableColumns, gt, isNull, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
 import type { KeyId, TenantNo } from '../../core/ids.ts';
+import { prepare } from '../../db/statement.ts';
 import { apiKeys } from '../../db/tables.ts';
 
 export type KeyRow = typeof apiKeys.$inferSelect;
@@ -12,13 +13,14 @@ export type Later = 'revoked_at' | 'last_used_at' | 'old_prefix' | 'old_hash' | 
 /** All SQL of API keys. */
 export const createKeysStore = (db: Database) => {
 	const orm = drizzle({ client: db });
-	return { ...prepareReads(orm), ...prepareWrites(orm) };
+	return { ...prepareReads(orm), ...prepareLive(db), ...prepareWrites(orm) };
 };
 
 export type KeysStore = ReturnType<typeof createKeysStore>;
 
 type Orm = ReturnType<typeof drizzle<Record<string, never>, Database>>;
 const p = sql.placeholder;
+const COLUMNS = Object.values(getTableColumns(apiKeys)).map(({ name }) => name);
 const ofTenant = and(eq(apiKeys.tenant, p('tenant')), isNull(apiKeys.revoked_at));
 
 function prepareReads(orm: Orm) {
@@ -46,14 +48,6 @@ function prepareReads(orm: Orm) {
 		.where(and(ofTenant, eq(apiKeys.key_id, p('key_id'))))
 		.limit(1)
 		.prepare();
-	// Ids are UUIDv7: their text order is the order of creation, within the millisecond's chance.
-	const page = orm
-		.select()
-		.from(apiKeys)
-		.where(and(ofTenant, lt(apiKeys.key_id, p('before'))))
-		.orderBy(desc(apiKeys.key_id))
-		.limit(p('limit'))
-		.prepare();
 	return {
 		/**
 		 * The one look-up without a tenant: it is what finds the tenant. A live key; by an old secret, with that
@@ -69,9 +63,27 @@ function prepareReads(orm: Orm) {
 		},
 		/** A live key of the tenant. */
 		find: (tenant: TenantNo, key_id: KeyId): KeyRow | undefined => byId.get({ tenant, key_id }),
-		/** Live keys below `before`, newest first. */
+	};
+}
+
+/**
+ * The live keys of a tenant, by the index that has no others: SQLite would rather walk through the primary key,
+ * past all that were ever revoked.
+ */
+function prepareLive(db: Database) {
+	const LIVE = 'api_keys INDEXED BY api_keys_live WHERE tenant = ? AND revoked_at IS NULL';
+	const count = prepare<{ count: number }, [number]>(db, `SELECT count(*) AS count FROM ${LIVE}`);
+	// Ids are UUIDv7: their text order is the order of creation, within the millisecond's chance.
+	const page = prepare<KeyRow, [number, string, number]>(
+		db,
+		`SELECT ${COLUMNS.join(', ')} FROM ${LIVE} AND key_id < ? ORDER BY key_id DESC LIMIT ?`,
+	);
+	return {
+		/** How many the tenant has. */
+		count: (tenant: TenantNo): number => count.get(tenant)?.count ?? 0,
+		/** Those below `before`, newest first. */
 		list: (tenant: TenantNo, before: string, limit: number): KeyRow[] =>
-			page.all({ tenant, before, limit }),
+			page.all(tenant, before, limit),
 	};
 }
 

@@ -27,7 +27,10 @@ const migrations: string[] = journal.entries.map(({ tag }: { tag: string }) =>
  * One row a tenant, or all tenants; a list that was handed in; or an index that holds only the few rows that are asked for: to walk
  * through them is what the statement is for.
  */
-const WALKS = ['tenant_heads', 'tenants', 'users_deactivated', 'presences_online', 'json_each'];
+const WALKS = [
+	...['tenant_heads', 'tenants', 'users_deactivated', 'presences_online', 'api_keys_live'],
+	'json_each',
+];
 
 /** Steps of a plan that look at more rows the more a tenant has: all of a table, or all of a tenant. */
 function walksIn(db: Database, statement: string): string[] {
@@ -64,6 +67,20 @@ test('no statement of a store walks through all rows of a table, or of a tenant'
 
 	expect(statements.length).toBeGreaterThan(30);
 	expect(walks).toEqual([]);
+});
+
+test('keys are listed and counted by an index that has no revoked ones, however many there were', () => {
+	const statements = statementsOf(migrations, (db) => [createKeysStore(db)]);
+	const many = statements.filter((text) => /order by|count\(/i.test(text));
+	const plans = many.map((text) =>
+		migrated().query<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${text}`).all(),
+	);
+
+	expect(plans).toHaveLength(2);
+	for (const steps of plans) {
+		expect(steps).toHaveLength(1);
+		expect(steps[0]?.detail).toMatch(/^SEARCH api_keys USING .*INDEX api_keys_live \(tenant=\?/);
+	}
 });
 
 test('a statement that does walk is found', () => {

@@ -29,6 +29,32 @@ describe('an export', () => {
 		return document;
 	}
 
+	test('leaves the keys of a tenant out that has more than a document can name', async () => {
+		const { tenant_id } = await app.tenant({ name: 'Many' });
+		const { tenant_id: fewer } = await app.tenant({ name: 'Hundred' });
+		const copies = (count: number, of: string) =>
+			app.write(
+				`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count})
+				INSERT INTO api_keys (tenant, key_id, name, prefix, hash, permissions, created_at)
+				SELECT tenant, 'key_' || i, 'k' || i, tenant || '_' || i, x'00', '["send"]', i FROM n, tenants
+				WHERE tenant_id = '${of}'`,
+			);
+		copies(100, tenant_id);
+		copies(99, fewer);
+		const before = state();
+
+		const document = await exported(10);
+
+		const names = document.tenants?.map(({ name, keys }) => [name, keys?.length]);
+		expect(names).toEqual([
+			['Many', undefined],
+			['Hundred', 100],
+		]);
+		const answer = await apply({ ...structuredClone(document), prune: true });
+		expect(answer.changes).toEqual([]);
+		expect(state()).toEqual(before);
+	});
+
 	test('applied changes nothing, whatever there is: twins, ended keys, every field', async () => {
 		await apply(structuredClone(DOCUMENT));
 		await app.tenant({ name: 'Twin' });

@@ -6,6 +6,7 @@ import type { Ids, KeyId, TenantNo } from '../../../core/ids.ts';
 import { pageOf } from '../../../core/page.ts';
 import type { Random } from '../../../core/random.ts';
 import type { Stored } from '../../../db/client.ts';
+import { KEYS_MAX } from '../schema.ts';
 import type { KeyRow, KeysStore, Later } from '../store.ts';
 
 export interface KeysTables {
@@ -52,9 +53,13 @@ export function newKey(
 	};
 }
 
-/** Stores a new key. */
-export const insertKey = (tx: KeysTables, tenant: TenantNo, { row }: NewKey) =>
-	tx.keys.insert({ ...row, tenant });
+/** Stores a new key. @throws `CONFLICT` where the tenant has as many as it may. */
+export async function insertKey(tx: KeysTables, tenant: TenantNo, { row }: NewKey): Promise<void> {
+	if ((await tx.keys.count(tenant)) >= KEYS_MAX) {
+		throw new AppError('CONFLICT', `At most ${KEYS_MAX} API keys: revoke one first`);
+	}
+	await tx.keys.insert({ ...row, tenant });
+}
 
 /** A live key of the tenant. @throws `NOT_FOUND`. */
 export async function getKey(tx: KeysTables, tenant: TenantNo, key_id: KeyId): Promise<KeyRow> {

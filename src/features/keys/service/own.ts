@@ -51,7 +51,7 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 		/**
 		 * Creates a key. The only answer that ever holds its secret.
 		 *
-		 * @throws `AUTHORIZATION_ERROR` for what the caller may not do itself.
+		 * @throws `AUTHORIZATION_ERROR` for what the caller may not do itself; `CONFLICT` for one key too many.
 		 * @throws `VALIDATION_ERROR` for a user, an unknown permission, or an `expires_at` that is past.
 		 */
 		create: async (

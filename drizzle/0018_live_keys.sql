@@ -1,0 +1,1 @@
+CREATE INDEX `api_keys_live` ON `api_keys` (`tenant`,`key_id`) WHERE revoked_at IS NULL;
