@@ -4,6 +4,7 @@ import { command, UsageError } from './arguments.ts';
 import { type Applied, differenceLines, summaryOf } from './difference.ts';
 import { readDocument } from './document.ts';
 import { CommandFailed } from './failure.ts';
+import { canAsk, saysYes } from './question.ts';
 import { openSecretsFile } from './secrets-file.ts';
 import { type Sending, send } from './sending.ts';
 import { type AskedServer, serverOf } from './server-call.ts';
@@ -118,20 +119,25 @@ const joined = (made: Applied, pruned: Applied): Applied => ({
 
 /** @throws CommandFailed when nobody can be asked, or says no. */
 async function askFor(pruned: readonly Change[]): Promise<void> {
-	for (const line of differenceLines(pruned, isTerminal())) console.error(line);
-	if (!process.stdin.isTTY) {
+	const count = pruned.length;
+	for (const line of differenceLines(pruned, isColoured(process.stderr))) {
+		process.stderr.write(`${line}\n`);
+	}
+	if (!canAsk()) {
 		throw new CommandFailed(
-			`--prune would take ${pruned.length} away, and there is no terminal to ask on: say --yes`,
+			`--prune would take ${count} away, and there is no terminal to ask on: say --yes`,
 		);
 	}
-	const answer = prompt(`Take these ${pruned.length} away? Type yes:`);
-	if (answer?.trim() !== 'yes') throw new CommandFailed('Nothing was changed');
+	const what = count === 1 ? 'Take this away?' : `Take these ${count} away?`;
+	if (!(await saysYes(what))) throw new CommandFailed('Nothing was changed');
 }
 
-const isTerminal = (): boolean => process.stdout.isTTY === true && !process.env.NO_COLOR;
+const isColoured = (stream: NodeJS.WriteStream): boolean =>
+	stream.isTTY === true && !process.env.NO_COLOR;
 
 function print(applied: Applied): void {
-	for (const line of differenceLines(applied.changes, isTerminal())) console.log(line);
+	for (const line of differenceLines(applied.changes, isColoured(process.stdout)))
+		console.log(line);
 	console.log(summaryOf(applied));
 }
 
