@@ -39,6 +39,7 @@ import { createStatus } from '../features/status/service.ts';
 import { createSubscriptions } from '../features/subscriptions/service.ts';
 import { createOwnSettings } from '../features/tenants/service/own-settings.ts';
 import { createPurging } from '../features/tenants/service/purging.ts';
+import { createReceive } from '../features/tenants/service/receiving.ts';
 import { createTenants, type Tenants } from '../features/tenants/service.ts';
 import { createPurger } from '../features/tenants/worker.ts';
 import { createTyping } from '../features/typing/service.ts';
@@ -322,7 +323,10 @@ function createUserFeatures(parts: Parts) {
 function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }: Notified) {
 	const { settings, clock, version, writer, disk, isDraining } = parts;
 	return {
-		imports: createImports({ ...parts, pause: (ms) => Bun.sleep(ms) }),
+		imports: createImports({
+			...{ ...parts, pause: (ms) => Bun.sleep(ms) },
+			receive: createReceive(createVault(parts.secretsKey, parts.random)),
+		}),
 		connections: createConnectionOperations({
 			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
 			isSubscribed,

@@ -15,6 +15,7 @@ import { command } from './arguments.ts';
 import { makeDataDir, tryLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
 import { counted } from './progress.ts';
+import { keptSecretsKey } from './secrets-key.ts';
 import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
@@ -23,7 +24,8 @@ const usage = {
 
 Brings the tenant of a file by chatapi export into DATA_DIR: through the server that uses it, which
 goes on serving, or without one. Ids, seqs and cursors stay. Refused when a tenant of that id is
-there, unless it was purged. Nobody sees the tenant before all of it is there.
+there, unless it was purged. Nobody sees the tenant before all of it is there. Says what of it cannot
+be used here: a plan that is not there, an SMTP password that is under another server's SECRETS_KEY.
 
   --new-epoch  For a copy of a tenant that lives on elsewhere, and for a file that is older than
                what its clients saw: clients with a cursor are told to load anew.
@@ -66,8 +68,13 @@ export const importTenant = command(usage, async (values, [file = '']) => {
 	}
 	console.log(`Imported ${imported.tenant_id}: ${counted(imported.rows, 'row')}`);
 	for (const what of imported.dropped) console.log(`Not here, and left out: ${what}`);
+	if (imported.hasUnreadablePassword) console.log(passwordLine(imported.tenant_id));
 	return 0;
 });
+
+const passwordLine = (tenant_id: string): string =>
+	`The SMTP password of ${tenant_id} cannot be read here, for it is under another server's SECRETS_KEY: ` +
+	`set smtp.pass anew (PATCH /admin/tenants/${tenant_id}), or serve with that key`;
 
 const LINE_EVERY_MS = 2000;
 
@@ -125,7 +132,8 @@ async function withoutServer(settings: Settings, task: Task): Promise<Imported> 
 	migrateDatabase(path, join(settings.DATA_DIR, 'backups'), systemClock.now());
 	const container = createContainer({
 		settings,
-		...{ secretsKey: undefined, masterKey: '', version, clock: systemClock, random: systemRandom },
+		secretsKey: keptSecretsKey(settings),
+		...{ masterKey: '', version, clock: systemClock, random: systemRandom },
 		log: createLog('error', process.stderr),
 		isDraining: () => false,
 		onFatal: () => process.exit(1),

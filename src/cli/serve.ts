@@ -24,6 +24,7 @@ import { finishRestore } from '../db/restore.ts';
 import { command } from './arguments.ts';
 import { makeDataDir, takeLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
+import { secretsKeyPath, secretsKeyText } from './secrets-key.ts';
 import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
@@ -124,14 +125,15 @@ function masterKeyOf({ MASTER_API_KEY, DATA_DIR }: Settings, log: Log): string {
  * The key that secrets of tenants are under: the one that is set, or else the data directory's own. A bad one
  * stops nothing: the server runs without these secrets, and says so.
  */
-function secretsKeyOf({ SECRETS_KEY, DATA_DIR }: Settings, log: Log): string | undefined {
-	const file = join(DATA_DIR, 'secrets.key');
+function secretsKeyOf(settings: Settings, log: Log): string | undefined {
+	const { SECRETS_KEY, DATA_DIR } = settings;
+	const file = secretsKeyPath(DATA_DIR);
 	if (SECRETS_KEY === '' && !existsSync(file)) {
 		writeSecret(file, `${Buffer.from(systemRandom.bytes(32)).toString('hex')}\n`);
 		log.info({ file }, 'Made a key for secrets; no backup has it');
 	}
 	if (SECRETS_KEY === '') chmodSync(file, 0o600);
-	const kept = SECRETS_KEY === '' ? readFileSync(file, 'utf8').trim() : SECRETS_KEY;
+	const kept = secretsKeyText(settings);
 	const weakness = weaknessOfMasterKey(kept);
 	if (weakness === undefined) return kept;
 	log.error({ weakness }, 'No good key for secrets: passwords of tenants cannot be stored or read');

@@ -7,7 +7,7 @@ import { openForReading } from './immutable.ts';
 import { DatabaseRefused, refusalOf } from './migrate.ts';
 import { currentSchema, schemaVersionOf } from './schema-version.ts';
 import { IMPORTING, TENANT_FILE, TENANT_IN_FILE } from './tenant-export.ts';
-import { HEADS, TENANTS, type TenantTable, tenantTables } from './tenant-tables.ts';
+import { HEADS, JSON_COLUMNS, TENANTS, type TenantTable, tenantTables } from './tenant-tables.ts';
 
 /** A row by its columns, without `tenant`. */
 export type Row = Record<string, SQLQueryBindings>;
@@ -148,7 +148,7 @@ const BROKEN: readonly { what: string; sql: string }[] = [
 ];
 
 /**
- * What makes a file unfit to be imported, beyond what `checkFile` finds: rows of anybody else, numbers that
+ * What makes a file unfit to be imported, beyond what `checkFile` finds: rows of anybody else, values that
  * are none here, heads that do not fit. Takes as long as the file is large.
  *
  * @throws DatabaseRefused as `openTenantFile`.
@@ -161,7 +161,7 @@ export function checkTenantFile(path: string): readonly string[] {
 			.filter(({ name }) => exists(db, `SELECT 1 FROM ${name} WHERE tenant IS NOT 1`))
 			.map(({ name }) => `${name} has rows of another tenant`);
 		const broken = BROKEN.filter(({ sql }) => exists(db, sql)).map(({ what }) => what);
-		return [...foreign, ...broken, ...unsafeNumbers(db)];
+		return [...foreign, ...broken, ...oddValues(db)];
 	} finally {
 		db.close();
 	}
@@ -169,18 +169,43 @@ export function checkTenantFile(path: string): readonly string[] {
 
 const exists = (db: Database, sql: string): boolean => db.query(`${sql} LIMIT 1`).get() !== null;
 
-/** SQLite's integers have 64 bits; ours are exact up to 53. */
-function unsafeNumbers(db: Database): string[] {
-	const max = Number.MAX_SAFE_INTEGER;
+/** The last millisecond that a date has. SQLite's integers have 64 bits, and ours are exact up to 53. */
+const INTEGER_MAX = 8_640_000_000_000_000;
+/** What comes in by a request is smaller (MAX_BODY_BYTES); a row is held in memory. */
+const VALUE_BYTES_MAX = 16 * 1024 * 1024;
+
+/** The first value of each table that no server writes, by what is wrong with it. */
+function oddValues(db: Database): string[] {
 	return tenantTables(db).flatMap(({ name }) => {
-		const integers = db
-			.query<{ name: string }, [string]>(
-				`SELECT name FROM pragma_table_info(?) WHERE type = 'INTEGER'`,
+		const columns = db
+			.query<{ name: string; type: string }, [string]>(
+				'SELECT name, type FROM pragma_table_info(?)',
 			)
 			.all(name);
-		const tests = integers.map((column) => `${column.name} NOT BETWEEN -${max} AND ${max}`);
-		return exists(db, `SELECT 1 FROM ${name} WHERE ${tests.join(' OR ')}`)
-			? [`${name} has a number that is too large`]
-			: [];
+		const tests = columns.flatMap(({ name: column, type }) => testsOf(`${name}.${column}`, type));
+		const cases = tests.map(([test, what]) => `WHEN ${test} THEN '${what}'`).join(' ');
+		const odd = db
+			.query<{ what: string }, []>(
+				`SELECT what FROM (SELECT CASE ${cases} END AS what FROM ${name}) WHERE what IS NOT NULL LIMIT 1`,
+			)
+			.get();
+		return odd === null ? [] : [`${name} has ${odd.what}`];
 	});
+}
+
+/** SQL that finds an odd value of a column, and what it is then. */
+function testsOf(column: string, type: string): [test: string, what: string][] {
+	if (type === 'INTEGER') {
+		return [
+			[`${column} > ${INTEGER_MAX}`, 'a number that is too large'],
+			[`${column} < 0`, 'a number below 0'],
+		];
+	}
+	// From the row's header: nothing is read for it.
+	const size: [string, string] = [
+		`octet_length(${column}) > ${VALUE_BYTES_MAX}`,
+		'a value that is too large',
+	];
+	if (!JSON_COLUMNS.has(column)) return [size];
+	return [size, [`json_valid(${column}) = 0`, 'text that is no JSON']];
 }

@@ -85,6 +85,17 @@ export function createTenantRows(db: Database) {
 				.map(({ column }) => `${column} ${row[column]}`);
 		},
 
+		/** Whether a key of the tenant would be taken for another's: one that it has is one that the other had. */
+		sharesKey: (tenant: TenantNo): boolean =>
+			db
+				.query(
+					`SELECT 1 FROM api_keys k JOIN api_keys o ON o.old_prefix = k.prefix AND o.tenant <> k.tenant
+						WHERE k.tenant = ?1
+					UNION ALL SELECT 1 FROM api_keys k JOIN api_keys o ON o.prefix = k.old_prefix AND o.tenant <> k.tenant
+						WHERE k.tenant = ?1`,
+				)
+				.get(tenant) !== null,
+
 		listHalfDone: (): HalfDone[] =>
 			db
 				.query<HalfDone, [string]>('SELECT tenant, tenant_id FROM tenants WHERE status = ?')

@@ -25,6 +25,15 @@ interface Column {
 	pk: number;
 }
 
+/** Columns of tenants' tables that hold JSON, which is parsed wherever they are read. */
+export const JSON_COLUMNS: ReadonlySet<string> = new Set([
+	...['metadata', 'rate_limit', 'allowed_origins', 'settings', 'smtp', 'quotas', 'purge'].map(
+		(column) => `tenants.${column}`,
+	),
+	...['api_keys.permissions', 'rooms.metadata', 'users.metadata', 'messages.meta'],
+	...['events.payload', 'notifications.data'],
+]);
+
 /** The row of the tenant itself, to which the others refer. */
 export const TENANTS = 'tenants';
 /** The head of its log: where there is none, the tenant is not there for anybody. */

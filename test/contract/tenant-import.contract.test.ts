@@ -1,6 +1,6 @@
 /** What `chatapi import` refuses, and what is left of one that was cut short. */
 import { describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { existsSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { BINARY, type Server } from '../helpers/server.ts';
@@ -85,6 +85,63 @@ describe('a file that is not fit is refused in one sentence, by a server and wit
 			() => spoilt((db) => db.run('UPDATE messages SET created_at = 9223372036854775807')),
 			/a number that is too large/,
 		],
+		'with a number below 0': [
+			() => spoilt((db) => db.run('UPDATE tenant_heads SET month_messages = -1000')),
+			/tenant_heads has a number below 0/,
+		],
+		'with a value that is too large': [
+			() =>
+				spoilt((db) =>
+					db.run('UPDATE messages SET content = hex(zeroblob(9000000)) WHERE seq = 2'),
+				),
+			/messages has a value that is too large/,
+		],
+		'with text that is no JSON': [
+			() => spoilt((db) => db.run(`UPDATE tenants SET quotas = '{'`)),
+			/tenants has text that is no JSON/,
+		],
+		'with a tenant that could not be shown': [
+			() => spoilt((db) => db.run(`UPDATE tenants SET settings = '{"history":"none"}'`)),
+			/a tenant that no server wrote: see settings/,
+		],
+		'with a status that is none': [
+			() => spoilt((db) => db.run(`UPDATE tenants SET status = 'gold'`)),
+			/a tenant that no server wrote: see status/,
+		],
+		'with a tenant that is being erased': [
+			() =>
+				spoilt((db) => db.run(`UPDATE tenants SET status = 'purging', purge_at = 1, purge = '{}'`)),
+			/a tenant that no server wrote: see status/,
+		],
+		'with a tenant to be erased that was not deleted': [
+			() => spoilt((db) => db.run('UPDATE tenants SET purge_at = 1')),
+			/a tenant that no server wrote: see purge_at/,
+		],
+		'with a view': [
+			() => spoilt((db) => db.run('CREATE VIEW v AS SELECT * FROM api_keys')),
+			/another schema than its migrations make: see v/,
+		],
+		'with a table more': [
+			() => spoilt((db) => db.run('CREATE TABLE more (tenant INTEGER PRIMARY KEY)')),
+			/another schema than its migrations make: see more/,
+		],
+		'of an earlier version': [
+			() =>
+				spoilt((db) =>
+					db.run(
+						'DELETE FROM __drizzle_migrations WHERE created_at = (SELECT max(created_at) FROM __drizzle_migrations)',
+					),
+				),
+			/another schema|earlier version/,
+		],
+		'that is a link to nothing': [
+			() => {
+				const path = join(newDir(), 'link');
+				symlinkSync(join(newDir(), 'nothing'), path);
+				return path;
+			},
+			/is not there/,
+		],
 		'with a key that another tenant has': [
 			() =>
 				spoilt((db) =>
@@ -113,6 +170,32 @@ describe('a file that is not fit is refused in one sentence, by a server and wit
 		const made = join(stopped, 'chatapi.db');
 		if (existsSync(made)) expect(countsOf(made).tenants).toBe(0);
 	});
+});
+
+test('a file with a key that another tenant had, and has for a while yet, is refused: it would be taken for it', async () => {
+	const victim = await createTenant(stage.server);
+	const keys = `/admin/tenants/${victim.tenant_id}/api-keys`;
+	const { api_keys } = bodyOf(
+		await operator(stage.server).get<{ api_keys: { key_id: string }[] }>(keys),
+		200,
+	);
+	const rotation = { grace_seconds: 3600 };
+	bodyOf(await operator(stage.server).post(`${keys}/${api_keys[0]?.key_id}/rotate`, rotation), 200);
+	const path = spoilt((db) => {
+		db.run(`UPDATE tenants SET tenant_id = 'tenant_00000000000000000000000001'`);
+		db.run('DELETE FROM user_tokens');
+		db.run('UPDATE api_keys SET prefix = ?', [victim.api_key.slice(0, 13)]);
+	});
+	const before = countsOf(databaseOf(stage.server));
+
+	const { exitCode, stderr } = await importInto(stage.server.dataDir, path);
+
+	expect({ exitCode, stderr }).toEqual({
+		exitCode: 1,
+		stderr: 'chatapi: The file does not fit in here: it has a key of another tenant\n',
+	});
+	expect(countsOf(databaseOf(stage.server))).toEqual(before);
+	expect((await victim.as('alice').get('/rooms')).status).toBe(200);
 });
 
 describe('an import', () => {

@@ -32,7 +32,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	configuration: ['keys', 'plans', 'tenants'],
 	connections: [],
 	audit: [],
-	imports: [],
+	imports: ['presence', 'tenants'],
 	keys: ['audit'],
 	plans: ['audit'],
 	tenants: ['audit', 'keys', 'plans'],

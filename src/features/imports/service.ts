@@ -21,16 +21,19 @@ import type { Stored } from '../../db/client.ts';
 import type { TenantFile } from '../../db/tenant-file.ts';
 import type { HalfDone, TenantRows } from '../../db/tenant-rows.ts';
 import type { Writer } from '../../db/writer.ts';
+import type { PresenceTx } from '../presence/service/last-seen.ts';
+import type { Receive, Received } from '../tenants/service/receiving.ts';
 
-export interface ImportsTx {
+export interface ImportsTx extends PresenceTx {
 	tenantRows: Stored<TenantRows>;
 }
 
 export interface ImportsDeps {
 	writer: Writer<ImportsTx>;
-	read: ImportsTx;
+	read: Pick<ImportsTx, 'tenantRows'>;
 	clock: Clock;
 	random: Pick<Random, 'bytes'>;
+	receive: Receive;
 	/** Lets others have the writer, and the event loop. */
 	pause(ms: number): Promise<void>;
 	/** Whether the server is on its way out: what is half done is then left to the next start. */
@@ -51,43 +54,73 @@ export interface Imported {
 	rows: number;
 	/** What the tenant referred to and this server does not have, such as its plan. */
 	dropped: readonly string[];
+	/** Its SMTP password has to be set anew. */
+	hasUnreadablePassword: boolean;
 }
 
-/** Rows that one change removes. */
-const REMOVED_ROWS_MAX = 500;
+/** A file, with the tenant as it is to be stored. */
+interface Incoming extends Received {
+	file: TenantFile;
+}
+
+/** Rows that one change removes, or settles. */
+const CHANGED_ROWS_MAX = 500;
 
 /** Changes of no tenant: they have no log. */
 const NO_TENANT: Scope = { tenant: 0 as TenantNo, tenant_id: '' as TenantId };
 
 /** The use-cases of bringing a whole tenant in. */
-export function createImports({ writer, read, clock, random, pause, isDraining }: ImportsDeps) {
+export function createImports(deps: ImportsDeps) {
+	const { writer, read, clock, random, receive, pause, isDraining } = deps;
 	let running: string | undefined;
 
 	/** One change, and then as long a rest for everybody else. */
 	async function change<Value>(
 		scope: Scope,
-		run: (rows: Stored<TenantRows>) => Promise<Value>,
+		run: (tx: ImportsTx) => Promise<Value>,
 		effects: readonly Effect[] = [],
 	) {
 		const startedAt = clock.monotonic();
-		const value = await writer.commit(scope, async ({ tenantRows }) => ({
-			value: await refusing(() => run(tenantRows)),
+		const value = await writer.commit(scope, async (tx) => ({
+			value: await refusing(() => run(tx)),
 			effects,
 		}));
 		await pause(clock.monotonic() - startedAt);
 		return value;
 	}
 
-	async function store(file: TenantFile, scope: Scope, options: ImportOptions): Promise<Imported> {
+	/** Whoever was online at the source is offline here, and was seen when the source last said so. */
+	async function settle(scope: Scope): Promise<void> {
+		for (let isSettled = false; !isSettled; ) {
+			const settled = await change(scope, async (tx) =>
+				tx.presences.settle(scope.tenant, CHANGED_ROWS_MAX),
+			);
+			isSettled = settled < CHANGED_ROWS_MAX;
+		}
+	}
+
+	async function store(
+		{ file, row, hasUnreadablePassword }: Incoming,
+		scope: Scope,
+		options: ImportOptions,
+	): Promise<Imported> {
 		let rows = 0;
 		for (const slice of file.slices()) {
 			if (options.isCancelled()) throw new AppError('UNAVAILABLE', 'The import was given up');
-			await change(scope, async (tx) => tx.insert(slice, scope.tenant));
+			await change(scope, async (tx) => tx.tenantRows.insert(slice, scope.tenant));
 			rows += slice.rows.length;
 			options.onRows(rows);
 		}
+		await settle(scope);
+		await change(scope, async (tx) => {
+			if (!(await tx.tenantRows.sharesKey(scope.tenant))) return;
+			throw new AppError(
+				'CONFLICT',
+				'The file does not fit in here: it has a key of another tenant',
+			);
+		});
 		const epoch = options.isNewEpoch ? createEpoch(random.bytes(4)) : file.head.epoch;
-		const { plan } = file.tenant;
+		const { plan } = row;
 		// What memory knows of it is from before it was purged here, in an earlier life.
 		const changed: Effect = { name: 'tenant.changed', tenant_id: scope.tenant_id };
 		// What it has used is drawn from the pool that it comes into.
@@ -95,31 +128,31 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 			typeof plan === 'string' ? [{ name: 'plan.changed', plan_id: plan as PlanId }] : [];
 		const dropped = await change(
 			scope,
-			async (tx) => tx.finish(scope.tenant, file.tenant, { ...file.head, epoch: epoch ?? null }),
+			async (tx) => tx.tenantRows.finish(scope.tenant, row, { ...file.head, epoch: epoch ?? null }),
 			[changed, ...joined],
 		);
-		return { tenant_id: file.tenant_id, rows, dropped };
+		return { tenant_id: file.tenant_id, rows, dropped, hasUnreadablePassword };
 	}
 
 	async function remove({ tenant, tenant_id }: HalfDone): Promise<void> {
 		for (let isGone = false; !isGone; ) {
 			if (isDraining()) throw new AppError('UNAVAILABLE', 'The server is shutting down');
 			isGone = await change({ tenant, tenant_id }, async (tx) =>
-				tx.removeSome(tenant, REMOVED_ROWS_MAX),
+				tx.tenantRows.removeSome(tenant, CHANGED_ROWS_MAX),
 			);
 		}
 	}
 
-	async function begin(file: TenantFile): Promise<Scope> {
+	async function begin({ file, row }: Incoming): Promise<Scope> {
 		const tenant_id = file.tenant_id as TenantId;
 		for (const half of await read.tenantRows.listHalfDone()) {
 			if (half.tenant_id === tenant_id) await remove(half);
 		}
-		const tenant = await change(NO_TENANT, async (tx) => {
-			if (await tx.isThere(tenant_id)) {
+		const tenant = await change(NO_TENANT, async ({ tenantRows }) => {
+			if (await tenantRows.isThere(tenant_id)) {
 				throw new AppError('CONFLICT', `The tenant ${tenant_id} is here already`);
 			}
-			return tx.begin(file.tenant);
+			return tenantRows.begin(row);
 		});
 		return { tenant, tenant_id };
 	}
@@ -129,8 +162,8 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 		 * Stores a tenant with its ids, cursors and seqs as they are, and then lets everybody see it. What it
 		 * throws has left nothing behind, or what the next start removes.
 		 *
-		 * @throws `CONFLICT` when a tenant of this id, or one of its keys, is here already, or another import
-		 * is running; whatever a write may throw.
+		 * @throws `CONFLICT` when a tenant of this id, or one of its keys, is here already, another import
+		 * is running, or no server wrote this tenant; whatever a write may throw.
 		 */
 		async import(file: TenantFile, options: ImportOptions): Promise<Imported> {
 			if (running !== undefined) {
@@ -138,9 +171,10 @@ export function createImports({ writer, read, clock, random, pause, isDraining }
 			}
 			running = file.tenant_id;
 			try {
-				const scope = await begin(file);
+				const incoming = { file, ...(await receive(file.tenant)) };
+				const scope = await begin(incoming);
 				try {
-					return await store(file, scope, options);
+					return await store(incoming, scope, options);
 				} catch (error) {
 					// Where that fails too, the next start does it.
 					await remove(scope).catch(() => {});

@@ -7,7 +7,7 @@ import { migrateDatabase } from '../../../src/db/migrate.ts';
 import { IMPORTING } from '../../../src/db/tenant-export.ts';
 import type { Row } from '../../../src/db/tenant-file.ts';
 import { createTenantRows } from '../../../src/db/tenant-rows.ts';
-import { tenantTables } from '../../../src/db/tenant-tables.ts';
+import { JSON_COLUMNS, tenantTables } from '../../../src/db/tenant-tables.ts';
 import { useTempFolders } from './temp-folder.ts';
 
 const tempFolder = useTempFolders();
@@ -159,4 +159,32 @@ describe('a table that is added', () => {
 		expect(rows.removeSome(tenant, 2)).toBe(true);
 		expect(rows.removeSome(999 as TenantNo, 2)).toBe(true);
 	});
+});
+
+/** Columns of text that nobody parses. One that holds JSON belongs on the list of those: a file is held against it. */
+const PLAIN_TEXT = new Set(
+	`tenants.tenant_id tenants.name tenants.domain tenants.status tenants.webhook_url tenant_heads.epoch
+	api_keys.key_id api_keys.name api_keys.prefix api_keys.old_prefix rooms.room_id rooms.type rooms.name
+	rooms.user_low rooms.user_high memberships.user_id memberships.role ended_memberships.user_id
+	positions.user_id messages.message_id messages.sender_id messages.content messages.client_msg_id
+	events.stream events.type users.user_id users.name users.avatar_url presences.user_id
+	user_tokens.prefix user_tokens.user_id user_tokens.key_id notification_targets.stream
+	deliveries.user_id dead_letters.user_id dead_letters.notification_id dead_letters.topic
+	subscriptions.user_id subscriptions.topic subscriptions.subscription_id quota_warnings.quota
+	quota_warnings.scope usage_users.user_id`.split(/\s+/),
+);
+
+test('every column of text is known to be plain or JSON: decide for a new one', () => {
+	const db = migrated();
+
+	const columns = tenantTables(db).flatMap(({ name }) =>
+		db
+			.query<{ name: string }, [string]>(
+				`SELECT name FROM pragma_table_info(?) WHERE type = 'TEXT'`,
+			)
+			.all(name)
+			.map((column) => `${name}.${column.name}`),
+	);
+
+	expect(columns.toSorted()).toEqual([...PLAIN_TEXT, ...JSON_COLUMNS].toSorted());
 });

@@ -53,7 +53,7 @@ export const settingsOf = (row: Pick<TenantRow, 'settings'>, inherited: Inherite
 
 /** A tenant as an operator sees it: nothing that is secret. */
 export async function shownOf(
-	tx: Pick<TenantsTx, 'plans'>,
+	tx: Parameters<typeof inheritedFrom>[0],
 	row: Omit<TenantRow, 'tenant'>,
 	vault: Vault,
 ) {
