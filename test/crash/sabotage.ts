@@ -91,6 +91,15 @@ export const KEEPS_SLOW_READERS: readonly Patch[] = [
 	},
 ];
 
+/** Makes all that a document wants in one change, however much it is. */
+export const APPLIES_IN_ONE_CHANGE: readonly Patch[] = [
+	{
+		file: 'src/features/configuration/service.ts',
+		before: 'const ATOMIC_MAX = 100;',
+		after: 'const ATOMIC_MAX = 1_000_000;',
+	},
+];
+
 /** Keeps 32 KiB for every socket. */
 export const KEEPS_MUCH_PER_SOCKET: readonly Patch[] = [
 	{
