@@ -3,7 +3,8 @@
  * sources as they are beside them. All mutants: see mutants.ts.
  */
 import { describe, expect, test } from 'bun:test';
-import { EQUIVALENT, findMutants, runMutant } from './mutants.ts';
+import { runMutants } from './mutant-runs.ts';
+import { EQUIVALENT, findMutants } from './mutations.ts';
 
 /** One of each kind, caught by different tests. */
 const HANDFUL = [
@@ -31,7 +32,7 @@ describe('the isolation tests', () => {
 	test(
 		'pass with the sources as they are',
 		async () => {
-			const { failed, isCaught, output } = await runMutant(undefined);
+			const { failed, isCaught, output } = await runMutants([]);
 
 			expect({ isCaught, failed, output: isCaught ? output : '' }).toEqual({
 				isCaught: false,
@@ -49,7 +50,7 @@ describe('the isolation tests', () => {
 				const mutant = mutants.find((each) => each.name === name);
 				if (mutant === undefined) throw new Error('The sources have no such predicate');
 
-				const { isCaught, failed } = await runMutant(mutant);
+				const { isCaught, failed } = await runMutants([mutant]);
 
 				expect(isCaught).toBe(true);
 				expect(failed.length).toBeGreaterThan(0);

@@ -2,333 +2,123 @@
  * The control of the isolation tests: the server with one tenant predicate taken out, one at a time.
  * Every such mutant must be caught by the tests in this folder.
  *
- *     bun test/contract/isolation/mutants.ts                 all of them, a few minutes
+ *     bun test/contract/isolation/mutants.ts                 all of them
  *     bun test/contract/isolation/mutants.ts --list          only names them
  *     bun test/contract/isolation/mutants.ts members heir    those with all these words in their name
  *     bun test/contract/isolation/mutants.ts 'keys|users'    those with one of these words
+ *     … --results FILE     adds each verdict to the file, and believes those that it has already
  *
  * It wants the machine for itself, or `MUTANTS_AT_ONCE=1` and patience.
  *
- * A mutant is a copy of the sources in a folder of its own, run by Bun without compiling. Where the
- * predicates are is found out from the sources, so that a new statement brings its own mutants.
+ * Who survives has faced every test. Those that are argued to be equal face them together; where a test
+ * fails then, each of them faces the tests alone.
  */
-import {
-	cpSync,
-	existsSync,
-	mkdirSync,
-	mkdtempSync,
-	readFileSync,
-	rmSync,
-	symlinkSync,
-	writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Kept, openResults, type Results } from './mutant-results.ts';
+import { runMutants, testsFor } from './mutant-runs.ts';
+import { EQUIVALENT, findMutants, type Mutant } from './mutations.ts';
 
-const ROOT = join(import.meta.dir, '..', '..', '..');
-
-/** One change to one source file. */
-export interface Mutant {
-	/** The file, the statement, and what is taken out. */
-	name: string;
-	path: string;
-	/** Where in the file's text. */
-	start: number;
-	end: number;
-	replacement: string;
-}
-
-const ASKED_AGAIN =
-	'It names tenants to look at that have nothing to prune: what is pruned is decided in the change, by a statement with the tenant.';
-const LEFT_BEHIND =
-	'It says how much of a deleted room goes at once; the removal around it has the tenant. Too little may go, of a room that nobody can reach.';
-
-const HASHED =
-	'The hash of the key is made of the number of the tenant too: no row of another tenant has it.';
-
-/**
- * Mutants that no client can tell from the server itself, each with the reason. Any other one that
- * survives is a hole in the tests.
- */
-export const EQUIVALENT: Readonly<Record<string, string>> = {
-	'src/features/rooms/store.ts find: without r.tenant = $tenant':
-		'Room ids are unique across tenants, and every caller of `find` has had the id accepted by a statement with a tenant before (`access`, `byPair`): the row is the same one.',
-	'src/features/rooms/store.ts nextNumber: without tenant = ?':
-		'All counters then rise together and the number told is that of the oldest tenant: still new to every tenant, and a room number stands nowhere on the wire.',
-	'src/features/events/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
-	'src/features/events/store.ts due: without e.tenant = h.tenant': ASKED_AGAIN,
-	'src/features/events/store.ts someMessages: without tenant = $tenant (2)': LEFT_BEHIND,
-	'src/features/events/store.ts somePositions: without tenant = $tenant (2)': LEFT_BEHIND,
-	'src/features/events/store.ts someEnded: without tenant = $tenant (2)': LEFT_BEHIND,
-	'src/features/members/store.ts fellows: without tenant = $tenant (2)':
-		'It lists nobody for who is no member, and is asked for rooms that `smallRooms` has just found the user in; who is listed is of the tenant by the predicate around it.',
-	'src/features/notifications/store.ts pending: without tenant = $tenant':
-		'It says of which sends to count an attempt, and a count is added to a delivery of the tenant alone; a confirmation writes nothing more for it. Lost is a count, where the same user of another tenant has left 1,000 unconfirmed.',
-	"src/features/plans/store.ts allTenants: without eq(tenants.plan, p('plan'))":
-		'It names tenants whose settings are to be looked at again; those of others are found as they were.',
-	'src/features/members/store.ts touchPositions: without tenant = $tenant':
-		'It raises the mark of a room whose positions are then looked at; told are those that changed, by a statement with the tenant.',
-	'src/features/notifications/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
-	'src/db/stored-answers.ts find: without tenant = ?': HASHED,
-	'src/db/stored-answers.ts removeEnded: without tenant = ?': HASHED,
-	'src/db/stored-answers.ts removeEnded: without tenant = ? (2)':
-		'It says which answers that have ended go first, and those are not found any more; the removal around it has the tenant.',
-	'src/features/users/store.ts removeEnded: without tenant = $tenant':
-		'It removes the tokens that a statement with the tenant has named, by what is unique across tenants.',
-	'src/features/users/store.ts removeEnded: without tenant = $tenant (2)':
-		'It says which tokens that have ended go first, and those are refused wherever they lie; the removal around it has the tenant.',
-};
-
-/** What keeps tenants apart and is no comparison that stands in a statement. */
-const OTHERS: readonly { path: string; name: string; pattern: RegExp; replacement: string }[] = [
-	{
-		path: 'src/realtime/topics.ts',
-		name: 'topicOf: a name without its tenant',
-		pattern: /(?<=`)\$\{tenant_id\}\/(?=\$\{)/,
-		replacement: '',
-	},
-	...['tenant', 'plan'].map((filter) => ({
-		path: 'src/features/audit/store.ts',
-		name: `pageSql: without its filter of a ${filter}`,
-		pattern: /a\.\$\{name\} = \$\$\{name\}/,
-		replacement: `\${name === '${filter}' ? '$${filter} IS NOT NULL' : \`a.\${name} = $\${name}\`}`,
-	})),
-];
-
-/** A comparison of a tenant column, in SQL or in drizzle, and what compares nothing in its place. */
-const PREDICATES: readonly { pattern: RegExp; replacement: string }[] = [
-	{ pattern: /\b(?:\w+\.)?tenant = \$tenant\b/g, replacement: '$tenant IS NOT NULL' },
-	{ pattern: /\b(?:\w+\.)?tenant = (\?\d*)/g, replacement: '$1 IS NOT NULL' },
-	{ pattern: /\b\w+\.(?:tenant = \w+\.tenant|plan = \w+\.plan)\b/g, replacement: '1 = 1' },
-	{ pattern: /\beq\(\w+\.tenant(?:_id)?, p\('tenant(?:_id)?'\)\)/g, replacement: 'sql`1 = 1`' },
-	// Management credentials and quotas are confined to the tenants of a plan.
-	{ pattern: /\bt\.plan = (\?|\$plan)/g, replacement: '$1 IS NOT NULL' },
-	{ pattern: /\beq\((?:tenants|managementKeys)\.plan, p\('plan'\)\)/g, replacement: 'sql`1 = 1`' },
-];
-
-/** Statements of commands, and why they keep to no tenant. */
-const COMMANDS: Readonly<Record<string, string>> = {
-	'src/db/backup.ts': 'It looks at every tenant.',
-	'src/db/restore.ts': 'It gives every tenant an epoch, all of them in turn.',
-	'src/db/tenant-file.ts': 'The file that it reads holds one tenant.',
-};
-
-/** Every mutant of the sources as they are. */
-export function findMutants(): Mutant[] {
-	const files = [...new Bun.Glob('src/**/*.ts').scanSync({ cwd: ROOT })].sort();
-	const paths = files.filter((path) => !Object.hasOwn(COMMANDS, path));
-	const inSql = paths.flatMap((path) => {
-		const text = readFileSync(join(ROOT, path), 'utf8');
-		return PREDICATES.flatMap(({ pattern, replacement }) =>
-			[...text.matchAll(pattern)].map((match) =>
-				mutantAt(path, text, match, match[0].replace(new RegExp(pattern.source), replacement)),
-			),
-		);
-	});
-	const others = OTHERS.map(({ path, name, pattern, replacement }) => {
-		const found = pattern.exec(readFileSync(join(ROOT, path), 'utf8'));
-		if (found === null) throw new Error(`${path} has no longer what is taken out: ${name}`);
-		const { index: start } = found;
-		return { name: `${path} ${name}`, path, start, end: start + found[0].length, replacement };
-	});
-	return numbered([...inSql, ...others].sort(byPlace));
-}
-
-const byPlace = (left: Mutant, right: Mutant) =>
-	left.path.localeCompare(right.path) || left.start - right.start;
-
-/** Where a statement begins: a constant, or an entry of a list of statements. */
-const STATEMENT = /\bconst (\w+) =|^\t(\w+): [`']/gm;
-
-/** Names the mutant by its statement: the last one that begins before it. */
-function mutantAt(path: string, text: string, match: RegExpMatchArray, replacement: string) {
-	const start = match.index ?? 0;
-	const [, constant, entry] = [...text.slice(0, start).matchAll(STATEMENT)].at(-1) ?? [];
-	const statement = constant ?? entry ?? '?';
-	const name = `${path} ${statement}: without ${match[0]}`;
-	return { name, path, start, end: start + match[0].length, replacement };
-}
-
-/** The same predicate may stand in a statement more than once. */
-function numbered(mutants: Mutant[]): Mutant[] {
-	const counts = new Map<string, number>();
-	return mutants.map((mutant) => {
-		const count = (counts.get(mutant.name) ?? 0) + 1;
-		counts.set(mutant.name, count);
-		return count === 1 ? mutant : { ...mutant, name: `${mutant.name} (${count})` };
-	});
-}
-
-/** What became of the tests against a mutant. */
-export interface Verdict {
-	isCaught: boolean;
-	/** Names of the tests that failed. */
-	failed: string[];
-	/** It failed by waiting in vain, for which a busy machine may be the reason. */
-	hasWaited: boolean;
-	output: string;
-}
-
-const RUN_DEADLINE_MS = 120_000;
-/** Of one test: a slow machine must not be taken for a mutant that was caught. */
-const TEST_DEADLINE_MS = 60_000;
-
-/** The tests that a mutant has to face, those first that catch most in the shortest time. */
-const TESTS = [
-	'resume',
-	'lookalikes',
-	'noninterference',
-	'retention',
-	'notifications',
-	'matrix',
-	'frames-matrix',
-	'usage',
-	'quotas',
-	'presence',
-	'audit',
-	'oversight',
-	'plans',
-	'tenants',
-];
-
-/** What most likely catches the mutants of a file that is no feature's. */
-const LIKELY: Readonly<Record<string, readonly string[]>> = {
-	'src/db/event-log.ts': ['plans', 'usage'],
-	'src/db/quota-rows.ts': ['plans'],
-	'src/features/audit/store.ts': ['audit', 'tenants'],
-	'src/features/rooms/store.ts': ['oversight'],
-	'src/features/users/store.ts': ['oversight'],
-	'src/features/messages/store.ts': ['oversight'],
-};
-
-/** Those of the mutant's own feature come first: they most likely catch it. */
-function testsFor(mutant: Mutant | undefined): readonly string[] {
-	// What erases, exports and imports whole tenants.
-	if (mutant?.path.startsWith('src/db/tenant-')) {
-		return ['tenants', '../tenant-file', '../tenant-import'];
-	}
-	const path = mutant?.path ?? '';
-	const isOwn = (name: string) =>
-		path.includes(`/${name}/`) || (LIKELY[path]?.includes(name) ?? false);
-	return TESTS.toSorted((left, right) => Number(isOwn(right)) - Number(isOwn(left)));
-}
-
-/**
- * Runs the tests against the sources with this mutation; without one, against the sources as they
- * are. The tests run one file after the other, until one fails.
- */
-export async function runMutant(
-	mutant: Mutant | undefined,
-	tests: readonly string[] = testsFor(mutant),
-): Promise<Verdict> {
-	const folder = mkdtempSync(join(tmpdir(), 'chatapi-mutant-'));
-	try {
-		const binary = writeSources(folder, mutant);
-		let output = '';
-		for (const name of tests) {
-			const child = Bun.spawn(
-				[
-					...[process.execPath, 'test', '--bail', '--timeout', String(TEST_DEADLINE_MS)],
-					`./test/contract/isolation/${name}.contract.test.ts`,
-				],
-				{
-					cwd: ROOT,
-					env: { PATH: process.env.PATH ?? '', CHATAPI_BIN: binary },
-					stdin: 'ignore',
-					stdout: 'pipe',
-					stderr: 'pipe',
-					timeout: RUN_DEADLINE_MS,
-					killSignal: 'SIGKILL',
-				},
-			);
-			const [stdout, stderr, exitCode] = await Promise.all([
-				child.stdout.text(),
-				child.stderr.text(),
-				child.exited,
-			]);
-			output = stdout + stderr;
-			const failed = [...output.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+m?s\])?$/gm)];
-			const names = [...new Set(failed.map(([, failedName = '']) => failedName))];
-			const hasWaited = /timed out after|in vain for/.test(output);
-			if (exitCode !== 0) return { isCaught: true, failed: names, hasWaited, output };
-		}
-		return { isCaught: false, failed: [], hasWaited: false, output };
-	} finally {
-		endServersOf(folder);
-		rmSync(folder, { recursive: true, force: true });
-	}
-}
-
-/** Ends what a run has left: `--bail` ends the tests at once, before they end their servers. */
-function endServersOf(folder: string): void {
-	const pids = join(folder, 'pids');
-	if (!existsSync(pids)) return;
-	for (const pid of readFileSync(pids, 'utf8').trim().split('\n')) {
-		const commandLine = `/proc/${pid}/cmdline`;
-		const isOurs = existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(folder);
-		if (isOurs) process.kill(Number(pid), 'SIGKILL');
-	}
-}
-
-/** Writes the sources into the folder and returns a script there that runs them as the binary. */
-function writeSources(folder: string, mutant: Mutant | undefined): string {
-	for (const name of ['src', 'drizzle', 'package.json', 'tsconfig.json']) {
-		cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-	}
-	symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-	if (mutant !== undefined) {
-		const path = join(folder, mutant.path);
-		const text = readFileSync(path, 'utf8');
-		writeFileSync(path, text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end));
-	}
-	mkdirSync(join(folder, 'bin'));
-	const binary = join(folder, 'bin', 'chatapi');
-	const entry = join(folder, 'src', 'main.ts');
-	const script = `echo $$ >> "${join(folder, 'pids')}"\nexec "${process.execPath}" "${entry}" "$@"`;
-	writeFileSync(binary, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-	return binary;
-}
-
-/** How many mutants face the tests at the same time. */
+/** How many runs of the tests there are at the same time. */
 const RUNS_AT_ONCE = Number(process.env.MUTANTS_AT_ONCE ?? 2);
 
-async function main(words: readonly string[]): Promise<number> {
-	const isListing = words[0] === '--list';
-	const wanted = isListing ? words.slice(1) : words;
-	const isWanted = (name: string) =>
-		wanted.every((word) => word.split('|').some((part) => name.includes(part)));
-	const mutants = findMutants().filter(({ name }) => isWanted(name));
-	if (isListing) {
-		for (const { name } of mutants) console.log(name);
-		return 0;
+/** The sources as they are, which must pass. */
+const UNTOUCHED = { name: 'the sources as they are', path: '' };
+
+const isArgued = ({ name }: Mutant) => Object.hasOwn(EQUIVALENT, name);
+
+/** The tests against these mutations at once. */
+async function judge(mutants: readonly Mutant[], results: Results) {
+	const startedAt = performance.now();
+	const tests = testsFor(mutants, results.catches());
+	let verdict = await runMutants(mutants, tests);
+	if (verdict.hasWaited) {
+		// Once more: what is caught by waiting in vain is so every time.
+		const { by = '' } = verdict;
+		verdict = await runMutants(mutants, [by, ...tests.filter((name) => name !== by)]);
 	}
-	const untouched = await runMutant(undefined);
-	if (untouched.isCaught) {
-		console.log(`The sources as they are do not pass:\n${untouched.output}`);
-		return 1;
-	}
-	const wrong: string[] = [];
-	const queue = [...mutants];
+	return { ...verdict, seconds: Math.round((performance.now() - startedAt) / 1000) };
+}
+
+/** Whether the verdict is the one that the mutant should get. Says it. */
+function isAsWanted(mutant: Mutant, { isCaught, failed, hasWaited, by, seconds }: Kept): boolean {
+	// One that is argued away and caught all the same: the argument is wrong.
+	const isWanted = isCaught !== isArgued(mutant);
+	const what = isWanted ? (isCaught ? 'caught  ' : 'equal   ') : isCaught ? 'ARGUED? ' : 'SURVIVED';
+	const why = `${hasWaited ? 'waited: ' : ''}${by}: ${failed[0] ?? 'no answer'}`;
+	console.log(`${what} ${mutant.name} (${seconds} s${isCaught ? `, ${why}` : ''})`);
+	return isWanted;
+}
+
+/** Runs the jobs in their order, so many at the same time, until one says that the rest is for nothing. */
+async function runJobs(jobs: readonly (() => Promise<boolean>)[]): Promise<boolean> {
+	const queue = [...jobs];
+	let isOver = false;
 	const work = async () => {
-		for (let mutant = queue.shift(); mutant !== undefined; mutant = queue.shift()) {
-			let verdict = await runMutant(mutant);
-			// Once more: a mutant that is caught by waiting in vain is so every time.
-			if (verdict.hasWaited) verdict = await runMutant(mutant);
-			const { isCaught, failed, hasWaited } = verdict;
-			const reason = EQUIVALENT[mutant.name];
-			// One that is argued away and caught all the same: the argument is wrong.
-			const isAsArgued = isCaught === (reason === undefined);
-			if (!isAsArgued) wrong.push(mutant.name);
-			const what = isCaught ? 'caught  ' : 'equal   ';
-			const by = isCaught ? ` (${hasWaited ? 'waited: ' : ''}${failed[0] ?? 'no answer'})` : '';
-			console.log(`${isAsArgued ? what : isCaught ? 'ARGUED? ' : 'SURVIVED'} ${mutant.name}${by}`);
+		for (let job = queue.shift(); job !== undefined && !isOver; job = queue.shift()) {
+			if (!(await job())) isOver = true;
 		}
 	};
 	await Promise.all(Array.from({ length: RUNS_AT_ONCE }, work));
-	console.log(
-		`\n${mutants.length} mutants, ${wrong.length} survived unargued or were caught though argued`,
-	);
+	return !isOver;
+}
+
+/** All verdicts on the mutants; returns the names of those that did not get the one they should. */
+async function judgeAll(mutants: readonly Mutant[], results: Results): Promise<string[]> {
+	const wrong: string[] = [];
+	const isKnown = ({ name }: { name: string }) => results.find(name) !== undefined;
+
+	async function settle(mutant: Mutant): Promise<boolean> {
+		if (!isKnown(mutant)) results.add(mutant, await judge([mutant], results));
+		const verdict = results.find(mutant.name);
+		if (verdict === undefined || !isAsWanted(mutant, verdict)) wrong.push(mutant.name);
+		return true;
+	}
+
+	async function passUntouched(): Promise<boolean> {
+		if (isKnown(UNTOUCHED)) return true;
+		const verdict = await judge([], results);
+		if (verdict.isCaught) wrong.push(UNTOUCHED.name);
+		else results.add(UNTOUCHED, verdict);
+		if (verdict.isCaught) console.log(`${UNTOUCHED.name} do not pass:\n${verdict.output}`);
+		return !verdict.isCaught;
+	}
+
+	async function settleArgued(): Promise<boolean> {
+		const argued = mutants.filter(isArgued);
+		const unknown = argued.filter((mutant) => !isKnown(mutant));
+		if (unknown.length > 1) {
+			const verdict = await judge(unknown, results);
+			// Together they are not what they are alone.
+			if (!verdict.isCaught) for (const mutant of unknown) results.add(mutant, verdict);
+		}
+		for (const mutant of argued) await settle(mutant);
+		return true;
+	}
+
+	const others = mutants.filter((mutant) => !isArgued(mutant));
+	await runJobs([passUntouched, settleArgued, ...others.map((mutant) => () => settle(mutant))]);
+	return wrong;
+}
+
+async function main(): Promise<number> {
+	const { values, positionals } = parseArgs({
+		options: { list: { type: 'boolean' }, results: { type: 'string' } },
+		allowPositionals: true,
+	});
+	const isNamed = ({ name }: Mutant) =>
+		positionals.every((word) => word.split('|').some((part) => name.includes(part)));
+	const mutants = findMutants().filter(isNamed);
+	if (values.list) {
+		for (const { name } of mutants) console.log(name);
+		return 0;
+	}
+	const startedAt = performance.now();
+	const wrong = await judgeAll(mutants, openResults(values.results));
+	const minutes = ((performance.now() - startedAt) / 60_000).toFixed(1);
+	const { length: count } = mutants;
+	const rest = `${wrong.length} survived unargued or were caught though argued`;
+	console.log(`\n${count} mutants in ${minutes} minutes, ${rest}`);
 	return wrong.length === 0 ? 0 : 1;
 }
 
-if (import.meta.main) process.exit(await main(Bun.argv.slice(2)));
+if (import.meta.main) process.exit(await main());
