@@ -24,6 +24,8 @@ let callers: Callers;
 let subject: Subject;
 /** Whether a request changed the place, so that the next one needs another. */
 let isSpent = false;
+/** What the place was seen to hold last; undefined for one that was not looked at. */
+let lastSeen: Record<'own' | 'foreign', string> | undefined;
 /** What was answered, by operation, target and caller, for `foreign` and `missing` to be compared. */
 const answers = new Map<string, Answer>();
 
@@ -58,6 +60,7 @@ async function freshSubject(): Promise<Subject> {
 	const { twins } = subject;
 	subject = await subjectOf(twins);
 	isSpent = false;
+	lastSeen = undefined;
 	return subject;
 }
 
@@ -117,7 +120,10 @@ const CODES: Readonly<Record<number, string>> = {
 	409: 'CONFLICT',
 };
 
-/** Asks as this caller; what it must not have changed is looked at before and after. */
+/**
+ * Asks as this caller; what it must not have changed is looked at before and after. What was seen after
+ * one refusal is what was there before the next: reads in between must not have changed it either.
+ */
 async function ask(declared: Declared, row: Row, caller: CallerName): Promise<Answer> {
 	const fresh = await freshSubject();
 	const { twins } = fresh;
@@ -134,10 +140,11 @@ async function ask(declared: Declared, row: Row, caller: CallerName): Promise<An
 		});
 	if (method === 'GET') return call();
 
-	const before = await snapshots();
+	const before = lastSeen ?? (await snapshots());
 	const answer = await call();
 	if (row.subject in UNDONE_BY && answer.status < 300) await undo(row.subject, path);
 	const after = await snapshots();
+	lastSeen = after;
 	isSpent = answer.status < 300;
 	const changer = caller === 'twi' || caller === 'mao' ? 'foreign' : 'own';
 	const what = `${row.subject} ${row.target} ${caller}`;
