@@ -207,3 +207,32 @@ test('a room’s end ends the stays in it, and none in the other tenant’s room
 	await expectOwn(other, toldOf(witness.frames));
 	await witness.close();
 }, 20_000);
+
+test('who leaves is told no more, though a namesake left a room of the same number later by the other’s count', async () => {
+	const [one, other] = [await createTenant(used.server), await createTenant(used.server)];
+	const witness = await other.socket('bob');
+	const [left, ended] = [
+		await createGroup(one, 'alice', ['bob']),
+		await createGroup(one, 'alice', ['bob']),
+	];
+	const twins = [
+		await createGroup(other, 'alice', ['bob']),
+		await createGroup(other, 'alice', ['bob']),
+	];
+	// So far ahead that the other tenant’s next cursors are all before those of the ends.
+	for (let n = 0; n < 40; n++) await sendMessage(one, 'alice', left.room_id, `${n}`);
+	bodyOf(await one.as('alice').delete(`/rooms/${left.room_id}/members/bob`), 200);
+	bodyOf(await one.as('alice').delete(`/rooms/${ended.room_id}`), 200);
+	for (const { room_id } of twins) {
+		await sendMessage(other, 'alice', room_id, 'for bob');
+		bodyOf(await other.as('alice').delete(`/rooms/${room_id}/members/bob`), 200);
+	}
+	for (const { room_id } of twins) await sendMessage(other, 'alice', room_id, 'not for bob');
+	await witness.settle();
+
+	const heard = toldOf(witness.frames);
+	expect(heard.filter(({ type }) => type === 'member.removed')).toHaveLength(2);
+	expect(JSON.stringify(heard)).not.toContain('not for bob');
+	await expectOwn(other, heard);
+	await witness.close();
+}, 20_000);

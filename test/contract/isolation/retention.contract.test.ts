@@ -2,11 +2,23 @@
  * What is pruned in one tenant leaves another alone that has the same rooms, users and cursors: its
  * events that are young, and all that the other's deleted room took with it.
  */
+import { Database } from 'bun:sqlite';
 import { expect, test } from 'bun:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bodyOf } from '../../helpers/http.ts';
+import { randomSecret, startServer } from '../../helpers/server.ts';
 import { openSocket } from '../../helpers/socket.ts';
-import { createGroup, createTenant, sendMessage, type TestTenant } from '../../helpers/tenants.ts';
+import {
+	createGroup,
+	createTenant,
+	sendMessage,
+	type TestTenant,
+	tenantOf,
+} from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
+import { eventually } from '../../helpers/wait.ts';
 import type {
 	EventsPage,
 	Member,
@@ -104,3 +116,52 @@ test('another tenant’s log and rooms stay as they are while one is pruned', as
 	const first = await twin.as('cat').get<MessagesPage>(`${path}/messages?after_seq=0&limit=5`);
 	expect(bodyOf(first, 200).messages.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
 });
+
+/** Dan is removed from a room, and one that eve is in ends. Returns the cursor that both of them last saw. */
+async function endStays(tenant: TestTenant): Promise<string> {
+	const left = (await createGroup(tenant, 'ann', ['dan'])).room_id;
+	const ended = (await createGroup(tenant, 'ann', ['eve'])).room_id;
+	const { cursor } = await sendMessage(tenant, 'ann', left, 'seen');
+	await sendMessage(tenant, 'ann', left, 'missed');
+	await sendMessage(tenant, 'ann', ended, 'missed');
+	await removeMember(tenant, left, 'dan');
+	await deleteRoom(tenant, ended);
+	return cursor;
+}
+
+/** What a user is told who comes back with a cursor, up to the frame that says that this is all. */
+async function toldTo(tenant: TestTenant, user: string, cursor: string, end = 'replay.done') {
+	const query = `cursor=${cursor}`;
+	const socket = await openSocket(tenant.server, { key: tenant.api_key, user, query });
+	await socket.next(end);
+	await socket.close();
+	const told = socket.frames.map(({ type }) => type);
+	return told.filter((type) => type === 'resync' || /^(message|member|room)/.test(type));
+}
+
+test('a stay that is forgotten in one tenant is told of in another, though it ended under the same cursor', async () => {
+	const dataDir = mkdtempSync(join(tmpdir(), 'chatapi-stays-'));
+	const env = { MASTER_API_KEY: randomSecret() };
+	const first = await startServer({ dataDir, env });
+	const tenants = [await createTenant(first), await createTenant(first)] as const;
+	const cursors = [await endStays(tenants[0]), await endStays(tenants[1])] as const;
+	// Five characters of epoch before the number.
+	expect(cursors[0].slice(5)).toBe(cursors[1].slice(5));
+	expect(await first.stop()).toBe(0);
+	// As if a day had passed for the one, and the clock had been set back a day for the other.
+	const disk = new Database(join(dataDir, 'chatapi.db'));
+	disk.run('UPDATE events SET created_at = created_at + iif(tenant = 1, -1, 1) * 86400000');
+	disk.close();
+
+	const second = await startServer({ dataDir, env: { ...env, EVENT_RETENTION: '1s' } });
+	const [aging, twin] = [tenantOf(second, tenants[0]), tenantOf(second, tenants[1])];
+	const isPruned = async () => (await eventsOf(aging, 'limit=1')).length === 0;
+	await eventually(isPruned, DEADLINE_MS, 'one tenant to be pruned');
+	expect(await toldTo(twin, 'dan', cursors[1])).toEqual(['message', 'member.removed']);
+	expect(await toldTo(twin, 'eve', cursors[1])).toEqual(['message', 'room.deleted']);
+	for (const user of ['dan', 'eve']) {
+		expect(await toldTo(aging, user, cursors[0], 'resync')).toEqual(['resync']);
+	}
+	expect(await second.stop()).toBe(0);
+	rmSync(dataDir, { recursive: true });
+}, 40_000);
