@@ -1,5 +1,5 @@
 import type { Database } from 'bun:sqlite';
-import { and, desc, eq, lt, lte, sql } from 'drizzle-orm';
+import { and, desc, eq, isNotNull, lt, lte, or, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/bun-sqlite';
 import type { PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import { type TenantStatus, tenantHeads, tenants } from '../../db/tables.ts';
@@ -112,7 +112,13 @@ function prepareReads(orm: Orm) {
 	const due = orm
 		.select({ tenant: tenants.tenant, tenant_id: tenants.tenant_id })
 		.from(tenants)
-		.where(and(isWhole, lte(tenants.purge_at, p('now'))))
+		.where(
+			and(
+				isWhole,
+				isNotNull(tenants.purge_at),
+				or(lte(tenants.purge_at, p('now')), eq(tenants.status, 'purging')),
+			),
+		)
 		.orderBy(tenants.purge_at)
 		.limit(p('limit'))
 		.prepare();
@@ -139,7 +145,7 @@ function prepareReads(orm: Orm) {
 		.prepare();
 
 	return {
-		/** Some of those that may be erased by now. */
+		/** Some of those that may be erased by now, or are being erased. */
 		listDue: (now: number, limit: number): Pick<TenantRow, 'tenant' | 'tenant_id'>[] =>
 			due.all({ now, limit }),
 		findById: (tenant_id: TenantId): TenantRow | undefined => byId.get({ tenant_id }),

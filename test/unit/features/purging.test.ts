@@ -214,4 +214,38 @@ describe('a deleted tenant', () => {
 		const { rows } = JSON.parse(last?.details ?? '').after;
 		expect(rows).toEqual({ ...before, audit: (before.audit ?? 0) + 1 });
 	});
+
+	test('goes on being erased where the clock is set back meanwhile', async () => {
+		const tenant = await app.tenant();
+		const { tenant_id } = tenant;
+		fill(tenant);
+		await app.tenants.remove(OPERATOR, { tenant_id });
+		app.clock.advance(30 * DAY_MS);
+		const running = app.purging.erase({ tenant: tenant.itself.tenant, tenant_id });
+		app.drain(true);
+		await running;
+		app.drain(false);
+
+		app.clock.jump(-DAY_MS);
+		expect((await app.tenants.get(OPERATOR, { tenant_id })).status).toBe('purging');
+		await app.purging.eraseDue();
+
+		expect(await codeOf(app.tenants.get(OPERATOR, { tenant_id }))).toBe('NOT_FOUND');
+	});
+
+	test('that cannot be erased keeps no other from it, and is told', async () => {
+		const [broken, other] = [await app.tenant(), await app.tenant()];
+		for (const { tenant_id } of [broken, other]) {
+			await app.tenants.remove(OPERATOR, { tenant_id });
+			app.clock.advance(1);
+		}
+		app.write(`UPDATE tenants SET purge = '{' WHERE tenant_id = '${broken.tenant_id}'`);
+		app.clock.advance(30 * DAY_MS);
+
+		await expect(app.purging.eraseDue()).rejects.toThrow();
+
+		const { tenant_id } = other;
+		expect(await codeOf(app.tenants.get(OPERATOR, { tenant_id }))).toBe('NOT_FOUND');
+		expect(countOf('tenants', numberOf(broken))).toBe(1);
+	});
 });

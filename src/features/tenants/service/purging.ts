@@ -78,8 +78,7 @@ export function createPurging(deps: PurgingDeps) {
 		const act = newAct('tenants.purge', { clock, random });
 		return writer.commit<Progress>(scope, async (tx): Promise<Outcome<Progress>> => {
 			const row = await tx.tenants.find(scope.tenant);
-			const isDue = row?.purge_at !== null && row !== undefined && row.purge_at <= act.at;
-			if (!isDue || row.purge === null) return { value: 'none' };
+			if (row === undefined || !isDue(row, act.at) || row.purge === null) return { value: 'none' };
 			const purge: Purge = JSON.parse(row.purge);
 			purge.started_at ??= act.at;
 			const erased = await eraseSlice(tx, row);
@@ -148,15 +147,24 @@ export function createPurging(deps: PurgingDeps) {
 	return {
 		erase,
 
-		/** Erases all that are due, one after the other. @throws as `erase`. */
+		/** Erases all that are due, one after the other. One that fails is in nobody's way. @throws as `erase`. */
 		async eraseDue(): Promise<void> {
-			for (let count = DUE_MAX; count === DUE_MAX && !isDraining(); ) {
+			const failures: unknown[] = [];
+			for (let count = DUE_MAX; count === DUE_MAX && failures.length === 0; ) {
 				const due = await read.tenants.listDue(clock.now(), DUE_MAX);
-				for (const scope of due) if (!isDraining()) await erase(scope);
+				for (const scope of due) {
+					if (isDraining()) return;
+					await erase(scope).catch((error) => failures.push(error));
+				}
 				count = due.length;
 			}
+			if (failures.length > 0) throw failures[0];
 		},
 	};
 }
+
+/** What has begun goes on, also where the clock is set back: it cannot be restored any more. */
+const isDue = ({ status, purge_at }: TenantRow, now: number): boolean =>
+	status === 'purging' || (purge_at !== null && purge_at <= now);
 
 export type Purging = ReturnType<typeof createPurging>;
