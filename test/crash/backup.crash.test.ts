@@ -2,7 +2,7 @@
  * Backups under load: each verifies, and holds every send that was answered before it began. A plain copy
  * of the file, made at the same moments, must fail both.
  *
- * `BACKUPS=50` makes it long, `SEED=…` makes it the same again as far as timing lets it.
+ * `BACKUPS=50` makes it the full form, which is held to the goal's 1,000 sends a second; `SEED=…` makes it the same again as far as timing lets it.
  */
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'bun:test';
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
@@ -21,8 +21,17 @@ import { report, startVictim } from './victim.ts';
 
 const BACKUPS = Number(process.env.BACKUPS ?? 5);
 const SENDS_A_SECOND = 1000;
+/** Above the goal, for a repeat of a send is answered and not counted. */
+const PACE = SENDS_A_SECOND * 1.15;
+/** A stall is made up for, up to so long a one: while a backup begins and ends, commits wait for the disk. */
+const BACKLOG_MS = 1000;
+/**
+ * At 1,000 sends a second so many in flight are enough while an answer takes 60 ms. With four to a socket, it was the
+ * answers' delay beside a backup that bounded the load, and not a core: a send costs this process 0.1 ms.
+ */
+const SENDERS = { http: 6, sockets: 2, inFlight: 12 };
 /** Shared cores: less would not be load any more. */
-const SENDS_A_SECOND_MIN = 150;
+const SENDS_A_SECOND_MIN = BACKUPS >= 50 ? SENDS_A_SECOND : 150;
 /** What the log may keep once it began anew: see LOG_BYTES_KEPT. */
 const LOG_BYTES_MAX = 24 * 1024 * 1024;
 /** Answered before each backup begins. */
@@ -35,11 +44,11 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Lets so many through a second, evenly. */
+/** Lets so many through a second, evenly, and those that are late at once. */
 function paceOf(perSecond: number): () => Promise<void> {
 	let next = performance.now();
 	return async () => {
-		next = Math.max(next + 1000 / perSecond, performance.now() - 100);
+		next = Math.max(next + 1000 / perSecond, performance.now() - BACKLOG_MS);
 		const ms = next - performance.now();
 		if (ms > 1) await Bun.sleep(ms);
 	};
@@ -170,7 +179,8 @@ test(
 		const start = () =>
 			startLoad({
 				...{ url: server.url, grounds, history, random },
-				pace: paceOf(SENDS_A_SECOND),
+				senders: SENDERS,
+				pace: paceOf(PACE),
 			});
 
 		const rounds: Round[] = [];
@@ -195,7 +205,7 @@ test(
 		expect(history.violations).toEqual([]);
 		expect(rounds.flatMap(({ faults }) => faults).slice(0, 5)).toEqual([]);
 		expect(rounds).toHaveLength(BACKUPS);
-		expect(perSecond).toBeGreaterThan(SENDS_A_SECOND_MIN);
+		expect(perSecond).toBeGreaterThanOrEqual(SENDS_A_SECOND_MIN);
 		expect(refused).toBe(BACKUPS);
 		expect(lossy).toBeGreaterThan(BACKUPS / 2);
 		expect(logBytes).toBeLessThan(LOG_BYTES_MAX);

@@ -37,8 +37,8 @@ export interface LoadOptions {
 	grounds: readonly Ground[];
 	history: History;
 	random: Randomness;
-	/** Senders over REST, and sockets with four sends in flight each, per tenant. */
-	senders?: { http: number; sockets: number };
+	/** Senders over REST, and sockets with so many sends in flight each, per tenant. */
+	senders?: { http: number; sockets: number; inFlight?: number };
 	/** Waited for before each send: how a load is kept from being as fast as it can be. */
 	pace?: () => Promise<void>;
 	/** Told of every answered send, once it is noted. */
@@ -55,7 +55,8 @@ export interface Load {
 /** Sends one message; undefined when the connection ended before the answer. */
 type Transport = (send: Send) => Promise<Message | undefined>;
 
-const IN_FLIGHT_PER_SOCKET = 4;
+/** Of a socket. */
+const IN_FLIGHT = 4;
 const REPEAT_CHANCE = 0.1;
 const WITHOUT_ID_CHANCE = 0.2;
 const PADDING_MAX = 1500;
@@ -63,7 +64,7 @@ const PADDING_MAX = 1500;
 /** Starts the clients. Sends that are unknown from before are repeated first. */
 export function startLoad(options: LoadOptions): Load {
 	const { grounds, history, random, url, onAnswer = () => {}, pace = async () => {} } = options;
-	const { http, sockets } = options.senders ?? { http: 6, sockets: 2 };
+	const { http, sockets, inFlight = IN_FLIGHT } = options.senders ?? { http: 6, sockets: 2 };
 	let isFinishing = false;
 	const isOver = () => isFinishing;
 	const clients = grounds.flatMap((ground) => {
@@ -85,7 +86,7 @@ export function startLoad(options: LoadOptions): Load {
 			const socket = await openTransport(url, ground, sender, history);
 			if (socket === undefined) return;
 			const each = { next, history, isOver, onAnswer, pace };
-			const lanes = Array.from({ length: IN_FLIGHT_PER_SOCKET }, () =>
+			const lanes = Array.from({ length: inFlight }, () =>
 				sendOver(socket.transport, sender, each),
 			);
 			await Promise.all(lanes);
