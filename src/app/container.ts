@@ -163,7 +163,7 @@ function createRealtime(clock: Clock) {
 	const hub = createHub(connections);
 	/** Tells who listens now. */
 	const tell = (tenant_id: TenantId, { streams, frame }: LiveFrame) => {
-		for (const stream of streams) hub.publish(tenant_id, null, stream, frame);
+		for (const stream of streams) hub.publish(tenant_id, stream, frame);
 	};
 	const pacer = createPacer({ clock, tell });
 	const waiters = createWaiters({

@@ -126,11 +126,11 @@ export function createPersistence(deps: PersistenceDeps) {
 		}
 		const { deliveries } = hub.counters;
 		if (type === notificationCreated.type && cursor !== null) {
-			hub.publishOnce(tenant_id, cursor, streams, frame, (user_id) =>
+			hub.publishOnce(tenant_id, streams, frame, (user_id) =>
 				deps.noteAttempt(tenant_id, user_id, cursor),
 			);
 		} else {
-			for (const stream of streams) hub.publish(tenant_id, cursor, stream, frame);
+			for (const stream of streams) hub.publish(tenant_id, stream, frame);
 		}
 		if (cursor === null) return;
 		hub.tellBackends(tenant_id, frame);

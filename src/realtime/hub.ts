@@ -14,7 +14,7 @@ import { roomTopic, userStream } from '../core/event.ts';
 import type { TenantId, UserId } from '../core/ids.ts';
 import { CLOSE, type CloseReason } from './close-codes.ts';
 import type { Connection, Connections } from './connections.ts';
-import { BACKENDS, namedStream, topicOf } from './topics.ts';
+import { BACKENDS, namedStream, TENANT_STREAM, topicOf } from './topics.ts';
 
 /** Bun's native topics, once the server listens. */
 export interface Transport {
@@ -24,8 +24,8 @@ export interface Transport {
 }
 
 export interface Hub {
-	/** Sends a frame to the stream's subscribers. `cursor` is null for what the log does not hold. */
-	publish(tenant_id: TenantId, cursor: number | null, stream: Stream, frame: string): void;
+	/** Sends a frame to the stream's subscribers. */
+	publish(tenant_id: TenantId, stream: Stream, frame: string): void;
 	/** Sends a stored event's frame to the tenant's backend sockets: once, whatever its streams. */
 	tellBackends(tenant_id: TenantId, frame: string): void;
 	/** Sends a live frame to one socket, if events are for it. */
@@ -36,13 +36,10 @@ export interface Hub {
 	 */
 	publishOnce(
 		tenant_id: TenantId,
-		cursor: number,
 		streams: readonly Stream[],
 		frame: string,
 		onReached: (user_id: UserId) => void,
 	): void;
-	/** The cursor of the tenant's last published event, or undefined before the first since the start. */
-	headOf(tenant_id: TenantId): number | undefined;
 	/** What a commit means for sockets. */
 	apply(effect: Effect): void;
 	attach(transport: Transport): void;
@@ -71,6 +68,8 @@ const BACKLOG_SHARE_MIN = 96 * 1024;
 
 const USER_TOPIC = userStream('' as UserId).topic;
 
+const isForAll = ({ topic }: Stream): boolean => topic === TENANT_STREAM.topic;
+
 /** The user whose stream it is; undefined for any other stream. */
 const userOf = ({ topic }: Stream): UserId | undefined =>
 	topic.startsWith(USER_TOPIC) ? (topic.slice(USER_TOPIC.length) as UserId) : undefined;
@@ -79,7 +78,6 @@ export function createHub(
 	connections: Connections,
 	{ backlogTotalMax = BACKLOG_TOTAL_MAX }: { backlogTotalMax?: number } = {},
 ): Hub {
-	const heads = new Map<TenantId, number>();
 	const counters: HubCounters = { deliveries: 0, drops: 0, slow_consumers: 0 };
 	const lagging = new Set<TenantId>();
 	let transport: Transport | undefined;
@@ -124,11 +122,12 @@ export function createHub(
 	}
 
 	/**
-	 * Sends to each socket of the user: a native topic for each user would weigh on every socket.
-	 * Bun lets out what it holds for a socket before a send to it, so the order stays that of the calls.
+	 * Sends to each of these sockets: a native topic that every socket follows, its user's or its tenant's,
+	 * would weigh on every socket. Bun lets out what it holds for a socket before a send to it, so the
+	 * order stays that of the calls.
 	 */
-	function sendToUser(tenant_id: TenantId, user_id: UserId, frame: string): void {
-		for (const connection of connections.ofUser(tenant_id, user_id)) tell(connection, frame);
+	function tellAll(sockets: Iterable<Connection>, frame: string): void {
+		for (const connection of sockets) tell(connection, frame);
 	}
 
 	function tell(connection: Connection, frame: string): void {
@@ -137,22 +136,26 @@ export function createHub(
 		noteLag(connection.tenant_id, connection.send(frame));
 	}
 
-	/** Sends to those of the sockets that none of these topics has reached. Whether any is open. */
-	function sendToOthers(
-		tenant_id: TenantId,
+	/** Sends to those of the sockets that do not have it yet. Whether any is open. */
+	function tellOthers(
 		sockets: Iterable<Connection>,
-		topics: readonly string[],
+		hasIt: (connection: Connection) => boolean,
 		frame: string,
 	): boolean {
 		let isOpen = false;
 		for (const connection of sockets) {
 			if (!connection.isLive) continue;
 			isOpen = true;
-			if (topics.some((topic) => connection.isSubscribed(topic))) continue;
-			counters.deliveries++;
-			noteLag(tenant_id, connection.send(frame));
+			if (!hasIt(connection)) tell(connection, frame);
 		}
 		return isOpen;
+	}
+
+	/** The sockets of all users of the tenant; not those of its backends. */
+	function* usersOf(tenant_id: TenantId): Iterable<Connection> {
+		for (const connection of connections.ofTenant(tenant_id)) {
+			if (connection.user_id !== null) yield connection;
+		}
 	}
 
 	/** Of the tenant's sockets, one after the other: only for what is in two native topics at once. */
@@ -187,10 +190,10 @@ export function createHub(
 	}
 
 	return {
-		publish(tenant_id, cursor, stream, frame) {
-			if (cursor !== null) heads.set(tenant_id, cursor);
+		publish(tenant_id, stream, frame) {
+			if (isForAll(stream)) return tellAll(usersOf(tenant_id), frame);
 			const user_id = userOf(stream);
-			if (user_id !== undefined) return sendToUser(tenant_id, user_id, frame);
+			if (user_id !== undefined) return tellAll(connections.ofUser(tenant_id, user_id), frame);
 			publishNative(tenant_id, topicOf(tenant_id, stream), frame);
 		},
 		tellBackends(tenant_id, frame) {
@@ -199,24 +202,26 @@ export function createHub(
 			publishNative(tenant_id, topicOf(tenant_id, BACKENDS), frame);
 		},
 		tell,
-		publishOnce(tenant_id, cursor, streams, frame, onReached) {
-			heads.set(tenant_id, cursor);
+		publishOnce(tenant_id, streams, frame, onReached) {
+			const isToAll = streams.some(isForAll);
 			const topics: string[] = [];
+			const hasIt = (connection: Connection) =>
+				isToAll || topics.some((topic) => connection.isSubscribed(topic));
+			if (isToAll) tellAll(usersOf(tenant_id), frame);
 			for (const stream of streams) {
-				if (userOf(stream) !== undefined) continue;
+				if (isToAll || userOf(stream) !== undefined) continue;
 				const topic = topicOf(tenant_id, stream);
 				if (topics.length === 0) publishNative(tenant_id, topic, frame);
-				else sendToOthers(tenant_id, subscribersOf(tenant_id, topic), topics, frame);
+				else tellOthers(subscribersOf(tenant_id, topic), hasIt, frame);
 				topics.push(topic);
 			}
 			for (const stream of streams) {
 				const user_id = userOf(stream);
 				if (user_id === undefined) continue;
 				const sockets = connections.ofUser(tenant_id, user_id);
-				if (sendToOthers(tenant_id, sockets, topics, frame)) onReached(user_id);
+				if (tellOthers(sockets, hasIt, frame)) onReached(user_id);
 			}
 		},
-		headOf: (tenant_id) => heads.get(tenant_id),
 		apply(effect) {
 			switch (effect.name) {
 				case 'member.joined': {
@@ -256,9 +261,6 @@ export function createHub(
 					return closeTenant(effect.tenant_id, 'tenant_suspended');
 				case 'tenant.deleted':
 					return closeTenant(effect.tenant_id, 'tenant_deleted');
-				case 'tenant.purged':
-					heads.delete(effect.tenant_id);
-					return;
 				case 'user.revoked':
 					return closeUser(effect, 'credential_revoked');
 				case 'user.deactivated':

@@ -14,5 +14,5 @@ export const BACKENDS: Pick<Stream, 'topic'> = { topic: 'b' };
 /** The stream of a notification topic, named by the tenant. */
 export const namedStream = (topic: string): Stream => ({ key: `n/${topic}`, topic: `n/${topic}` });
 
-/** The stream of what is told to everybody of a tenant. */
+/** The stream of what is told to everybody of a tenant. No native topic: every socket would follow it. */
 export const TENANT_STREAM: Stream = { key: 't', topic: 't' };

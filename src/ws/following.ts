@@ -16,7 +16,7 @@ import type { RoomId, TenantNo } from '../core/ids.ts';
 import { EventsPruned } from '../features/events/service/logged.ts';
 import { type LogEnds, startAt } from '../features/events/service.ts';
 import type { PositionsReplay } from '../features/receipts/service/positions.ts';
-import { BACKENDS, namedStream, TENANT_STREAM, topicOf } from '../realtime/topics.ts';
+import { BACKENDS, namedStream, topicOf } from '../realtime/topics.ts';
 import type { Socket } from './socket.ts';
 
 /** What is above `after`, up to and with `through`. */
@@ -100,7 +100,7 @@ function* writesOf(page: readonly string[]): Generator<readonly string[], void, 
 export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): Following {
 	const roomsOf = async (caller: TenantCaller) => (isUser(caller) ? deps.roomsOf(caller) : []);
 
-	/** All that a user's socket follows: the tenant, the rooms and topics of the user, those it named itself. */
+	/** The native topics of a user's socket: the rooms and topics of the user, those it named itself. */
 	async function topicsOf(
 		socket: Socket,
 		caller: TenantCaller,
@@ -108,11 +108,7 @@ export function createFollowing({ endsOf, greeting, ...deps }: FollowingDeps): F
 	): Promise<string[]> {
 		if (!isUser(caller)) return [topicOf(caller.tenant_id, BACKENDS)];
 		const named = [...(await deps.subscriptionsOf(caller)), ...socket.namedTopics];
-		const streams = [
-			TENANT_STREAM,
-			...rooms.map(({ room_id }) => roomTopic(room_id)),
-			...named.map(namedStream),
-		];
+		const streams = [...rooms.map(({ room_id }) => roomTopic(room_id)), ...named.map(namedStream)];
 		return streams.map((stream) => topicOf(caller.tenant_id, stream));
 	}
 

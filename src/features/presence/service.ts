@@ -102,7 +102,7 @@ export function createPresence(deps: PresenceDeps) {
 				for (const fellow of fellows) {
 					if (told.has(fellow) || connections.countOfUser(tenant_id, fellow) === 0) continue;
 					told.add(fellow);
-					hub.publish(tenant_id, null, userStream(fellow), frame);
+					hub.publish(tenant_id, userStream(fellow), frame);
 				}
 				hasMore = fellows.length === FELLOWS_A_PAGE;
 				after = fellows.at(-1) ?? '';

@@ -16,7 +16,7 @@ import { systemRandom } from '../../../src/core/random.ts';
 import { migrateDatabase } from '../../../src/db/migrate.ts';
 import type { createTenant } from '../../../src/features/tenants/schema.ts';
 import type { Connection } from '../../../src/realtime/connections.ts';
-import { namedStream, TENANT_STREAM, topicOf } from '../../../src/realtime/topics.ts';
+import { namedStream, topicOf } from '../../../src/realtime/topics.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
 
 /** Whoever holds the master key. */
@@ -141,7 +141,6 @@ export async function openApp(env: Record<string, string> = {}) {
 				const connection = connectionOf(own, heard);
 				const listener: Listener = Object.assign(heard, { connection });
 				connections.add(connection);
-				connection.subscribe(topicOf(own.tenant_id, TENANT_STREAM));
 				for (const topic of await features.subscriptions.topicsOf(own)) {
 					connection.subscribe(topicOf(own.tenant_id, namedStream(topic)));
 				}

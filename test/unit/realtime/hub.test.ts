@@ -16,7 +16,7 @@ import { DEFAULT_SETTINGS } from '../../../src/core/tenant-settings.ts';
 import { CLOSE } from '../../../src/realtime/close-codes.ts';
 import { createConnections } from '../../../src/realtime/connections.ts';
 import { BACKLOG_BYTES_MAX, createHub } from '../../../src/realtime/hub.ts';
-import { BACKENDS, topicOf } from '../../../src/realtime/topics.ts';
+import { BACKENDS, TENANT_STREAM, topicOf } from '../../../src/realtime/topics.ts';
 import type { Socket } from '../../../src/ws/socket.ts';
 import { eventually, within } from '../../helpers/wait.ts';
 import { newSocket } from '../ws/new-socket.ts';
@@ -120,9 +120,9 @@ describe('the hub', () => {
 		member.socket.subscribe(topicOf(tenant, room));
 		foreigner.socket.subscribe(topicOf('tenant_2' as TenantId, room));
 
-		for (let index = 1; index <= 100; index++) hub.publish(tenant, index, room, `${index}`);
-		hub.publish(tenant, 101, userStream(bob), 'end');
-		hub.publish('tenant_2' as TenantId, 1, room, 'end');
+		for (let index = 1; index <= 100; index++) hub.publish(tenant, room, `${index}`);
+		hub.publish(tenant, userStream(bob), 'end');
+		hub.publish('tenant_2' as TenantId, room, 'end');
 
 		await eventually(() => member.frames.length >= 100 && outsider.frames.length >= 1);
 		await eventually(() => foreigner.frames.length >= 1);
@@ -142,11 +142,11 @@ describe('the hub', () => {
 		user.socket.subscribe(topicOf(tenant, room));
 
 		for (let index = 1; index <= 50; index++) {
-			hub.publish(tenant, index, room, `${index}`);
+			hub.publish(tenant, room, `${index}`);
 			hub.tellBackends(tenant, `${index}`);
 			hub.tellBackends('tenant_3' as TenantId, 'nobody');
 		}
-		hub.publish(tenant, null, userStream(alice), 'end');
+		hub.publish(tenant, userStream(alice), 'end');
 		hub.tellBackends(other, 'end');
 
 		await eventually(() => user.frames.at(-1) === 'end' && foreign.frames.at(-1) === 'end');
@@ -159,22 +159,39 @@ describe('the hub', () => {
 		expect(connections.countOfUser('tenant_3' as TenantId, null)).toBe(0);
 	});
 
-	test('knows the last cursor of each tenant, which frames without a cursor do not move', () => {
-		const { hub } = setUp();
+	test('sends what is for everybody to each socket of a user once, in its place among the others', async () => {
+		const { hub, join } = setUp();
+		const [phone, laptop, other] = [await join(alice), await join(alice), await join(bob)];
+		const [backend, foreign] = [await join(BACKEND), await join(bob, 'tenant_2' as TenantId)];
+		for (const { socket } of [phone, backend]) socket.subscribe(topicOf(tenant, room));
+		const reached: UserId[] = [];
+		const note = (user_id: UserId) => void reached.push(user_id);
 
-		hub.publish(tenant, 7, room, 'a');
-		hub.publish(tenant, null, room, 'b');
+		hub.publish(tenant, room, '1');
+		hub.publish(tenant, TENANT_STREAM, '2');
+		hub.publish(tenant, room, '3');
+		const streams = [TENANT_STREAM, userStream(alice), userStream('nobody' as UserId)];
+		hub.publishOnce(tenant, streams, '4', note);
+		hub.publish(tenant, room, '5');
+		const clients = [phone, laptop, other, backend, foreign];
+		for (const { socket } of clients) socket.send('end');
 
-		expect(hub.headOf(tenant)).toBe(7);
-		expect(hub.headOf('tenant_2' as TenantId)).toBeUndefined();
+		await eventually(() => clients.every(({ frames }) => frames.at(-1) === 'end'));
+		expect(phone.frames).toEqual(['1', '2', '3', '4', '5', 'end']);
+		expect([laptop.frames, other.frames]).toEqual([
+			['2', '4', 'end'],
+			['2', '4', 'end'],
+		]);
+		expect(backend.frames).toEqual(['1', '3', '5', 'end']);
+		expect(foreign.frames).toEqual(['end']);
+		expect(reached).toEqual([alice]);
 	});
 
-	test('keeps the head before there is a server to publish on', () => {
+	test('publishes nothing before there is a server to publish on', () => {
 		const hub = createHub(createConnections());
 
-		hub.publish(tenant, 3, room, 'a');
+		hub.publish(tenant, room, 'a');
 
-		expect(hub.headOf(tenant)).toBe(3);
 		expect(hub.counters.deliveries).toBe(0);
 	});
 
@@ -183,11 +200,11 @@ describe('the hub', () => {
 		const [phone, laptop, other] = [await join(alice), await join(alice), await join(bob)];
 
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
-		hub.publish(tenant, 1, room, 'one');
+		hub.publish(tenant, room, 'one');
 		hub.apply({ name: 'member.left', tenant_id: tenant, room_id, user_id: alice });
-		hub.publish(tenant, 2, room, 'two');
+		hub.publish(tenant, room, 'two');
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: bob });
-		hub.publish(tenant, 3, room, 'three');
+		hub.publish(tenant, room, 'three');
 
 		await eventually(() => other.frames.length > 0);
 		await eventually(() => phone.frames.length > 0 && laptop.frames.length > 0);
@@ -200,8 +217,8 @@ describe('the hub', () => {
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
 
 		hub.apply({ name: 'room.closed', tenant_id: tenant, room_id });
-		hub.publish(tenant, 1, room, 'late');
-		hub.publish(tenant, 2, userStream(alice), 'end');
+		hub.publish(tenant, room, 'late');
+		hub.publish(tenant, userStream(alice), 'end');
 
 		await eventually(() => member.frames.includes('end'));
 		expect(member.frames).toEqual(['end']);
@@ -213,9 +230,9 @@ describe('the hub', () => {
 		const namesake = await join(alice, 'tenant_2' as TenantId);
 		const lookalike = roomStream({ room: 2 as RoomNo, room_id: 'alice' as RoomId });
 
-		hub.publish(tenant, 1, userStream(alice), 'for alice');
-		hub.publish(tenant, 2, lookalike, 'for a room called alice');
-		hub.publish(tenant, 3, userStream('nobody' as UserId), 'for nobody');
+		hub.publish(tenant, userStream(alice), 'for alice');
+		hub.publish(tenant, lookalike, 'for a room called alice');
+		hub.publish(tenant, userStream('nobody' as UserId), 'for nobody');
 		for (const { socket } of [phone, laptop, other, namesake]) socket.send('end');
 
 		const clients = [phone, laptop, other, namesake];
@@ -224,7 +241,6 @@ describe('the hub', () => {
 		expect(laptop.frames).toEqual(['for alice', 'end']);
 		expect([other.frames, namesake.frames]).toEqual([['end'], ['end']]);
 		expect(hub.counters).toEqual({ deliveries: 2, drops: 0, slow_consumers: 0 });
-		expect(hub.headOf(tenant)).toBe(3);
 	});
 
 	test("keeps the order of a room's frames, a user's and replies, whichever way each goes", async () => {
@@ -239,10 +255,10 @@ describe('the hub', () => {
 
 		for (let turn = 0; turn < 20; turn++) {
 			for (let index = 0; index < 10; index++) {
-				hub.publish(tenant, null, room, next());
-				hub.publish(tenant, null, userStream(alice), next());
-				hub.publish(tenant, null, userStream(alice), next());
-				hub.publish(tenant, null, room, next());
+				hub.publish(tenant, room, next());
+				hub.publish(tenant, userStream(alice), next());
+				hub.publish(tenant, userStream(alice), next());
+				hub.publish(tenant, room, next());
 			}
 			// Replies leave together, after all that was published before the end of the turn.
 			for (let index = 0; index < 3; index++) socket.sendSoon(next());
@@ -259,14 +275,14 @@ describe('the hub', () => {
 		const { socket, frames } = await join(alice);
 
 		hub.apply({ name: 'member.joined', tenant_id: tenant, room_id, user_id: alice });
-		hub.publish(tenant, 1, room, 'early');
-		hub.publish(tenant, 2, userStream(alice), 'early');
+		hub.publish(tenant, room, 'early');
+		hub.publish(tenant, userStream(alice), 'early');
 		greet(socket, 'hello');
-		hub.publish(tenant, 3, userStream(alice), 'told');
+		hub.publish(tenant, userStream(alice), 'told');
 		socket.end('server_shutdown');
-		hub.publish(tenant, 4, userStream(alice), 'late');
+		hub.publish(tenant, userStream(alice), 'late');
 		greet(socket, 'again');
-		hub.publish(tenant, 5, userStream(alice), 'late');
+		hub.publish(tenant, userStream(alice), 'late');
 
 		await eventually(() => closed.has(socket));
 		await eventually(() => frames.length >= 2);
@@ -298,7 +314,7 @@ describe('the hub', () => {
 
 			let waiting = 0;
 			for (let sent = 1; !closed.has(laggard as Socket) && sent < 5_000; sent++) {
-				hub.publish(tenant, sent, room, 'x'.repeat(8 * 1024));
+				hub.publish(tenant, room, 'x'.repeat(8 * 1024));
 				waiting = Math.max(waiting, laggard.bufferedBytes());
 				await new Promise((resolve) => setImmediate(resolve));
 			}
@@ -316,7 +332,7 @@ describe('the hub', () => {
 		closed.socket.bufferedBytes = () => BACKLOG_BYTES_MAX + 1;
 		hub.attach({ subscriberCount: () => 2, publish: () => -1 });
 
-		hub.publish(tenant, 1, room, 'lags');
+		hub.publish(tenant, room, 'lags');
 
 		await eventually(() => connections.size === 1);
 		expect([...connections.all()]).toEqual([kept.socket]);
@@ -341,7 +357,7 @@ describe('the hub', () => {
 			let sent = 0;
 			while (!closed.has(laggard as Socket) && sent < 2000) {
 				sent++;
-				for (const stream of streamOf()) hub.publish(tenant, sent, stream, `${sent}:${text}`);
+				for (const stream of streamOf()) hub.publish(tenant, stream, `${sent}:${text}`);
 				await new Promise((resolve) => setImmediate(resolve));
 			}
 
