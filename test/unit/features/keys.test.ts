@@ -20,6 +20,50 @@ const newKey = (tenant: TestTenant, rest: { expires_at?: string } = {}) =>
 		...rest,
 	});
 
+describe('a key that was recognised', () => {
+	/** While `act` runs, whoever needs these tables of the database does not find them. */
+	async function withoutTables(act: () => Promise<void>): Promise<void> {
+		const tables = ['tenants', 'api_keys', 'users', 'tenant_heads'];
+		for (const table of tables) app.write(`ALTER TABLE ${table} RENAME TO hidden_${table}`);
+		try {
+			await act();
+		} finally {
+			for (const table of tables) app.write(`ALTER TABLE hidden_${table} RENAME TO ${table}`);
+		}
+	}
+
+	test('is recognised again without the database, as is the user it acts for', async () => {
+		const [warm, cold] = [await app.tenant(), await app.tenant()];
+		const other = await newKey(cold);
+		const [ann, bob] = [warm.as('ann').user_id, warm.as('bob').user_id];
+		await app.authentication.actAs(await callerOf(warm.api_key), ann);
+
+		await withoutTables(async () => {
+			const caller = await callerOf(warm.api_key);
+			expect(caller.tenant_id).toBe(warm.tenant_id);
+			expect((await app.authentication.actAs(caller, bob)).user_id).toBe(bob);
+			expect(callerOf(other.api_key)).rejects.toThrow('no such table');
+		});
+
+		expect(await codeOf(callerOf(other.api_key))).toBe('done');
+	});
+
+	test('is so, too, when those of 10,000 tenants were since', async () => {
+		const create = (_: unknown, index: number) =>
+			app.tenants.create(OPERATOR, { name: `Tenant ${index}` });
+		const keys: string[] = [];
+		while (keys.length < 10_000) {
+			const made = await Promise.all(Array.from({ length: 500 }, create));
+			keys.push(...made.map(({ api_key }) => api_key));
+		}
+		for (const key of keys) await callerOf(key);
+
+		await withoutTables(async () => {
+			for (const key of keys) expect((await callerOf(key)).user_id).toBeNull();
+		});
+	});
+});
+
 describe('a revoked key', () => {
 	test('has its sockets closed, and what it would write or ask for next refused', async () => {
 		const tenant = await app.tenant();
