@@ -56,7 +56,7 @@ export function createAuthorizer(limiter: RateLimiter): Authorizer {
 /**
  * Whether the caller is who the operation is for. Called where 400s are, after 401, 403 and 429.
  *
- * @throws `VALIDATION_ERROR` when a user is needed and none was named.
+ * @throws `VALIDATION_ERROR` when a user is needed and none was named, and the other way round.
  */
 export function requireActor<Op extends Operation>(
 	caller: TenantCaller,
@@ -64,6 +64,11 @@ export function requireActor<Op extends Operation>(
 ): CallerOf[Op['actor']] {
 	if (operation.actor === 'user' && caller.user_id === null) {
 		throw new AppError('VALIDATION_ERROR', 'Missing X-User-Id header', { field: 'X-User-Id' });
+	}
+	if (operation.actor === 'tenant' && caller.user_id !== null) {
+		throw new AppError('VALIDATION_ERROR', 'This is for the tenant itself: leave X-User-Id out', {
+			field: 'X-User-Id',
+		});
 	}
 	return caller as CallerOf[Op['actor']];
 }

@@ -52,6 +52,11 @@ export interface UserCaller extends TenantCaller {
 	user_id: UserId;
 }
 
+/** A key without a user: the tenant itself. */
+export interface OwnCaller extends TenantCaller {
+	user_id: null;
+}
+
 /** Whether a tenant's caller acts as one of its users; else it is the tenant itself. */
 export const isUser = (caller: TenantCaller): caller is UserCaller => caller.user_id !== null;
 
@@ -76,12 +81,13 @@ export interface VisitorCaller {
 
 export type Caller = TenantCaller | OperatorCaller | VisitorCaller;
 
-/** What an operation asks of its caller. `any`: the tenant itself, or one of its users. */
-export type Actor = 'user' | 'any' | 'operator' | 'visitor';
+/** What an operation asks of its caller. `tenant`: the tenant itself; `any`: that, or one of its users. */
+export type Actor = 'user' | 'tenant' | 'any' | 'operator' | 'visitor';
 
 /** The caller a use-case of such an operation is given. */
 export interface CallerOf {
 	user: UserCaller;
+	tenant: OwnCaller;
 	any: TenantCaller;
 	operator: OperatorCaller;
 	visitor: VisitorCaller;

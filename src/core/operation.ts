@@ -30,7 +30,10 @@ interface OperationBase<Input extends TObject, Output extends TSchema> {
 	example: { input: Static<Input>; output: Static<Output> };
 }
 
-interface TenantPart<Who extends 'user' | 'any'> {
+/** Of the actors, those with a tenant's credential. */
+type TenantActor = 'user' | 'tenant' | 'any';
+
+interface TenantPart<Who extends TenantActor> {
 	actor: Who;
 	isMasterOnly?: never;
 	permission: Permission;
@@ -57,7 +60,7 @@ export type Operation<
 	Output extends TSchema = TSchema,
 	Who extends Actor = Actor,
 > = OperationBase<Input, Output> &
-	(Who extends 'user' | 'any'
+	(Who extends TenantActor
 		? TenantPart<Who>
 		: {
 				actor: Who;

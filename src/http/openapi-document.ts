@@ -1,22 +1,27 @@
 import { Type } from '@sinclair/typebox';
-import { ERRORS, type ErrorCode } from '../core/errors.ts';
+import { assert, ERRORS, type ErrorCode } from '../core/errors.ts';
 import { oneOf } from '../core/fields.ts';
 import { toOpenApiSchema } from './openapi-schema.ts';
 
 /** One line per paragraph: the page shows a line break wherever there is one. */
 const INTRODUCTION = `
-Rooms, members, messages and receipts for the users of many tenants.
+Rooms, members, messages and receipts for the users of many tenants, over REST and a WebSocket.
 
-**Credentials.** The operator holds the master key (\`X-Master-Key\`) and makes tenants and their API
-keys. A tenant's backend sends its key as \`X-API-Key\` and names the user it acts for in \`X-User-Id\`.
+**Start.** Press **Authorize**, enter the operator's key as \`X-Master-Key\`, and make a tenant: \`POST
+/admin/tenants\`. Enter the \`api_key\` of the answer as \`X-API-Key\`, and any id as \`X-User-Id\`; make a
+room: \`POST /rooms\`. Put its \`room_id\` into \`POST /rooms/{room_id}/messages\`.
+
+**Credentials.** The operator's key is for \`/admin\` and \`/metrics\`, a tenant's keys for all else. A
+tenant's backend names the user it acts for in \`X-User-Id\`; without one it acts as the tenant itself.
 Either key may come as \`Authorization: Bearer\` instead. A user's own page or app sends a token that the
 backend made for that user (\`POST /users/{user_id}/tokens\`), as \`Authorization: Bearer\`; pages of the
-tenant's \`allowed_origins\` may (CORS). Put them in with **Authorize**.
+tenant's \`allowed_origins\` may (CORS). Each operation says under **Who** which of them it takes.
 
 **Answers.** JSON with \`snake_case\` names; times are RFC 3339 in UTC with milliseconds. Every answer has
-an \`X-Request-Id\`, and every answer to a tenant's key the \`X-RateLimit-*\` headers. Every error is
-the one envelope, \`Error\` below: act on \`code\`, show \`message\` to developers only, and retry where
-\`retryable\` says so, after \`retry_after_ms\`.
+an \`X-Request-Id\`, and every answer to a tenant's key the \`X-RateLimit-*\` headers.
+
+**Errors.** Every error is the one envelope, \`Error\` below: act on \`code\`, show \`message\` to developers
+only, and retry where \`retryable\` says so, after \`retry_after_ms\`.
 
 **Lists.** \`limit\` says how many, \`cursor\` where to go on: it is the \`next_cursor\` of the page before.
 Messages page by \`after_seq\` and \`before_seq\`.
@@ -30,52 +35,109 @@ the same headers, or with a ticket (\`POST /ws/token\`).
 	.trim()
 	.replace(/(?<!\n)\n(?!\n)/g, ' ');
 
-/** What each noun of the API is about, in the order of the page. */
-const TAGS: readonly { name: string; description: string }[] = [
-	{ name: 'tenants', description: 'Customers of this server, each isolated from all others.' },
-	{ name: 'keys', description: "A tenant's API keys and what each of them may do." },
-	{ name: 'api_keys', description: 'The same for the tenant itself, within what its own key may.' },
-	{ name: 'limits', description: 'What is left of what a tenant may do now.' },
-	{ name: 'settings', description: 'What a tenant sets for itself, or inherits from its plan.' },
-	{ name: 'plans', description: 'What tenants share: pooled quotas, features and settings.' },
+interface Tag {
+	name: string;
+	description: string;
+	/** Of which operations: nouns, and whole names where a noun is shared with another tag. */
+	of: readonly string[];
+}
+
+/** What the operations are about, in the order of the page: what an app needs first, the operator's last. */
+const TAGS: readonly Tag[] = [
 	{
-		name: 'configuration',
-		description: 'Plans, tenants and keys as one document: compared, applied, exported.',
+		name: 'Rooms',
+		description: 'Where users talk: in twos (`dm`), groups and channels.',
+		of: ['rooms'],
 	},
 	{
-		name: 'management_keys',
-		description: 'Credentials for what concerns the tenants of one plan.',
+		name: 'Members',
+		description: 'Who is in a room, and in which role.',
+		of: ['members'],
 	},
-	{ name: 'tenant_rooms', description: 'The rooms of a tenant, for the operator to read.' },
-	{ name: 'tenant_members', description: 'Who is in them, for the operator to read.' },
-	{ name: 'tenant_messages', description: 'What was said in them, for the operator to read.' },
-	{ name: 'tenant_users', description: 'The users of a tenant, for the operator to read.' },
-	{ name: 'audit', description: "What was done with the operator's credentials, and by which." },
-	{ name: 'rooms', description: 'Where users talk: in twos (`dm`), groups and channels.' },
-	{ name: 'members', description: 'Who is in a room, and in which role.' },
-	{ name: 'messages', description: 'What was said in a room, in one order for everybody.' },
-	{ name: 'acks', description: 'Up to where a member has received a room.' },
-	{ name: 'reads', description: 'Up to where a member has read a room.' },
 	{
-		name: 'notifications',
+		name: 'Messages',
+		description: 'What was said in a room, in one order for everybody.',
+		of: ['messages'],
+	},
+	{
+		name: 'Receipts',
+		description: 'Up to where a member has received and read a room.',
+		of: ['acks', 'reads'],
+	},
+	{
+		name: 'Live',
+		description: 'The WebSocket that tells users, and the log of events that a backend follows.',
+		of: ['connections', 'tickets', 'events'],
+	},
+	{
+		name: 'Notifications',
 		description: 'What is to be made known to users, rooms, topics or everybody.',
-	},
-	{ name: 'subscriptions', description: 'The notification topics that a user follows for good.' },
-	{ name: 'dead_letters', description: 'Deliveries that were given up.' },
-	{ name: 'events', description: "The tenant's event log, for its backend to follow." },
-	{ name: 'users', description: 'What the tenant has told of its users, and who of them may act.' },
-	{ name: 'tokens', description: 'What a user acts with from a page or an app.' },
-	{
-		name: 'tickets',
-		description: 'What a page opens a WebSocket with, for it can set no headers there.',
+		of: ['notifications', 'subscriptions', 'dead_letters'],
 	},
 	{
-		name: 'usage',
-		description: 'What a tenant used, by month and by day, and what stands behind it.',
+		name: 'Users',
+		description:
+			'What the tenant has told of its users, who may act, and the tokens they act with.',
+		of: ['users', 'tokens'],
 	},
-	{ name: 'connections', description: 'The WebSocket over which events reach a user.' },
-	{ name: 'status', description: 'Whether the server is well, for probes and monitoring.' },
+	{
+		name: 'Own tenant',
+		description: "What a tenant's own keys may do: further keys, settings, limits, usage.",
+		of: ['api_keys', 'settings', 'limits', 'usage'],
+	},
+	{
+		name: 'Operator: tenants',
+		description: 'Customers of this server, each isolated from all others.',
+		of: ['tenants'],
+	},
+	{
+		name: 'Operator: API keys',
+		description: 'The keys of a tenant, and what each of them may do.',
+		of: ['keys'],
+	},
+	{
+		name: 'Operator: plans',
+		description:
+			'What tenants share: pooled quotas, features, settings; and credentials for one plan.',
+		of: ['plans', 'management_keys'],
+	},
+	{
+		name: 'Operator: usage',
+		description: 'What a tenant used, and what those of a plan used together.',
+		of: ['usage.inspect', 'usage.inspect_plan'],
+	},
+	{
+		name: 'Operator: data of a tenant',
+		description: 'For the operator to read. Each read is in the audit log before it is answered.',
+		of: [
+			...['tenant_rooms', 'tenant_members', 'tenant_messages', 'tenant_users'],
+			'dead_letters.review',
+		],
+	},
+	{
+		name: 'Operator: configuration',
+		description: 'Plans, tenants and keys as one document: compared, applied, exported.',
+		of: ['configuration'],
+	},
+	{
+		name: 'Operator: audit',
+		description: "What was done with the operator's credentials, and by which.",
+		of: ['audit'],
+	},
+	{
+		name: 'Status',
+		description: 'Whether the server is well, for probes and monitoring.',
+		of: ['status'],
+	},
 ];
+
+/** The tag that an operation of this name stands under. */
+export function tagOf(name: string): string {
+	const noun = name.slice(0, name.indexOf('.'));
+	const tag = TAGS.find(({ of }) => of.includes(name)) ?? TAGS.find(({ of }) => of.includes(noun));
+	assert(tag !== undefined, `${name} has a tag: it is to be written here`);
+	return tag.name;
+}
 
 const SECURITY_SCHEMES = {
 	ApiKey: {
@@ -190,7 +252,10 @@ export const documentationOf = (version: string, tags: ReadonlySet<string>) => (
 		description: INTRODUCTION,
 		license: { name: 'MIT' },
 	},
-	tags: TAGS.filter(({ name }) => tags.has(name)),
+	tags: TAGS.filter(({ name }) => tags.has(name)).map(({ name, description }) => ({
+		name,
+		description,
+	})),
 	components: {
 		securitySchemes: SECURITY_SCHEMES,
 		schemas: { Error: toOpenApiSchema(ErrorEnvelope) },

@@ -15,6 +15,7 @@ import {
 	type Operation,
 } from '../core/operation.ts';
 import { USER_PERMISSIONS } from '../core/permissions.ts';
+import { tagOf } from './openapi-document.ts';
 import { errorExampleOf, hasRetryAfter } from './openapi-errors.ts';
 import { type SchemaObject, toOpenApiSchema } from './openapi-schema.ts';
 
@@ -51,6 +52,7 @@ const SECURITY: Readonly<Record<Operation['actor'], Security>> = {
 		{ ApiKey: [], UserId: [] },
 		{ Bearer: [], UserId: [] },
 	],
+	tenant: [{ ApiKey: [] }, { Bearer: [] }],
 	any: [{ ApiKey: [], UserId: [] }, { ApiKey: [] }, { Bearer: [], UserId: [] }, { Bearer: [] }],
 	operator: [{ MasterKey: [] }, { Bearer: [] }, { ManagementKey: [], ManagementSecret: [] }],
 	visitor: [],
@@ -64,8 +66,9 @@ function securityOf(operation: Operation): Security {
 }
 
 /** A user may do it with a token of their own. */
-const isUsers = ({ permission, isOpenToUser }: Operation): boolean =>
-	isOpenToUser === true || (permission !== undefined && USER_PERMISSIONS.has(permission));
+const isUsers = ({ actor, permission, isOpenToUser }: Operation): boolean =>
+	isOpenToUser === true ||
+	(actor !== 'tenant' && permission !== undefined && USER_PERMISSIONS.has(permission));
 
 const RATE_LIMIT_HEADERS = [
 	'X-RateLimit-Limit',
@@ -86,9 +89,9 @@ const IF_MATCH: Parameters[number] = {
 	name: 'If-Match',
 	in: 'header',
 	required: false,
-	description: 'The `ETag` that you have seen: when it is another by now, nothing changes (412).',
+	description:
+		'The `ETag` that you have seen, such as `"3"`: when it is another by now, nothing changes (412).',
 	schema: { type: 'string', maxLength: 1000 },
-	example: '"3"',
 };
 type HeaderName = (typeof RATE_LIMIT_HEADERS)[number] | 'X-Request-Id' | 'Retry-After';
 
@@ -113,7 +116,7 @@ export function describeRoute(operation: Operation, route: RouteDescription): Do
 		operationId: operation.name,
 		summary: operation.summary,
 		description: descriptionOf(operation),
-		tags: [operation.name.slice(0, operation.name.indexOf('.'))],
+		tags: [tagOf(operation.name)],
 		security: securityOf(operation),
 		...(permission === undefined ? {} : { 'x-permission': permission }),
 		parameters: [
@@ -141,16 +144,21 @@ function descriptionOf(operation: Operation): string {
 		.join('\n\n');
 }
 
+const AS_WHOM = {
+	user: 'acting as the user in `X-User-Id`',
+	tenant: 'as the tenant itself: without `X-User-Id`',
+	any: 'acting as the user in `X-User-Id`, or without one as the tenant itself',
+} as const;
+
 function whoOf(operation: Operation): string {
 	if (operation.actor === 'visitor') return 'anybody, without a credential.';
 	if (operation.actor === 'operator') {
 		const orManagement = ', or with management credentials for the tenants of their plan';
 		return `the operator, with the master key${operation.isMasterOnly === true ? '' : orManagement}.`;
 	}
-	const orTenant = operation.actor === 'any' ? ', or without one as the tenant itself' : '';
 	const orUser = isUsers(operation) ? ', or a user by a token of their own' : '';
-	const who = `a key with the permission \`${operation.permission}\`, acting as the user in \`X-User-Id\``;
-	return `${who}${orTenant}${orUser}. **Cost:** ${operation.cost} of the tenant's request bucket.`;
+	const who = `a key with the permission \`${operation.permission}\`, ${AS_WHOM[operation.actor]}`;
+	return `${who}${orUser}. **Cost:** ${operation.cost} of the tenant's request bucket.`;
 }
 
 const isRequired = (input: TObject, name: string) => input.required?.includes(name) ?? false;
@@ -166,13 +174,17 @@ function parametersOf(
 	return names.map((name) => {
 		const { description, ...schema } = toOpenApiSchema(fieldOf(operation.input, name));
 		const example = exampleOf(operation, name);
+		const required = place === 'path' || isRequired(operation.input, name);
+		// The page fills an example in. What may be left out is left out, and told of in words.
+		const words = required || example === undefined ? [] : [`Such as \`${example}\``];
+		const told = [...(description === undefined ? [] : [description]), ...words].join('. ');
 		return {
 			name,
 			in: place,
-			required: place === 'path' || isRequired(operation.input, name),
-			...(description === undefined ? {} : { description }),
+			required,
+			...(told === '' ? {} : { description: told }),
 			schema: schema as SchemaObject,
-			...(example === undefined ? {} : { example }),
+			...(required && example !== undefined ? { example } : {}),
 		};
 	});
 }

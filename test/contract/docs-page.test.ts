@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 import { CHROMIUM, CHROMIUM_FLAGS } from '../helpers/browser.ts';
+import { errorOf, httpClient } from '../helpers/http.ts';
 import { mismatchOf } from '../helpers/json-schema.ts';
 import { type Declared, openApiOf } from '../helpers/openapi.ts';
 import { createTenant } from '../helpers/tenants.ts';
@@ -39,12 +40,12 @@ describe('/swagger/json', () => {
 		const explained = tags.filter(({ description }) => description).map(({ name }) => name);
 
 		const lacking = operations.filter(({ path, operation }) => {
-			const { operationId, summary, security, responses } = operation;
+			const { tags: [tag = ''] = [], summary, security, responses } = operation;
 			const isTenants = (security ?? []).some((needs) => 'ApiKey' in needs);
 			const permission: unknown = Reflect.get(operation, 'x-permission');
 			return !(
 				summary &&
-				explained.includes(operationId.split('.')[0] ?? '') &&
+				explained.includes(tag) &&
 				security !== undefined &&
 				responses['500'] !== undefined &&
 				isTenants === (typeof permission === 'string') &&
@@ -58,6 +59,50 @@ describe('/swagger/json', () => {
 		expect(new Set(ids).size).toBe(ids.length);
 		expect(operations.filter(({ path }) => path.startsWith('/v1'))).toEqual([]);
 		expect(operations.map(nameOf)).toContain('POST /rooms/{room_id}/messages');
+	});
+
+	test('says truly who may ask: a user, the tenant itself, or both', async () => {
+		const { operations } = await openApiOf(used.server.url);
+		const { api_key } = await createTenant(used.server);
+		/** Whether it is refused for who asks, and for nothing else. */
+		const isRefused = async ({ method, path, operation }: Declared, user?: string) => {
+			const exampleOf = (name: string) =>
+				String(operation.parameters?.find((parameter) => parameter.name === name)?.example);
+			const body = operation.requestBody?.content['application/json']?.example;
+			const answer = await httpClient(used.server, { key: api_key, ...(user && { user }) }).call(
+				method,
+				path.replaceAll(/\{(\w+)\}/g, (_, name: string) => exampleOf(name)),
+				body === undefined ? {} : { body },
+			);
+			return answer.status === 400 && errorOf(answer).field === 'X-User-Id';
+		};
+
+		const wrong: string[] = [];
+		const counts = { user: 0, tenant: 0, any: 0 };
+		for (const declared of operations) {
+			const ways = (declared.operation.security ?? []).filter((needs) => 'ApiKey' in needs);
+			// What opens a socket is asked otherwise, and GET /messages still declares both.
+			if (ways.length === 0 || declared.path === '/ws' || declared.path === '/messages') continue;
+			const who = ways.length === 2 ? 'any' : 'UserId' in (ways[0] ?? {}) ? 'user' : 'tenant';
+			counts[who]++;
+			const refusals = [await isRefused(declared, 'carol'), await isRefused(declared)];
+			const expected = [who === 'tenant', who === 'user'];
+			if (!Bun.deepEquals(refusals, expected)) wrong.push(`${nameOf(declared)} ${who} ${refusals}`);
+		}
+		expect(wrong).toEqual([]);
+		expect(Math.min(...Object.values(counts))).toBeGreaterThan(5);
+	});
+
+	test('fills in nothing that may be left out: what is filled in may fit no other server', async () => {
+		const { operations } = await openApiOf(used.server.url);
+
+		const filled = operations.flatMap((declared) =>
+			(declared.operation.parameters ?? [])
+				.filter(({ required, example }) => required !== true && example !== undefined)
+				.map(({ name }) => `${nameOf(declared)} ${name}`),
+		);
+
+		expect(filled).toEqual([]);
 	});
 
 	test('shows examples that fit their schemas, of every body and every answer', async () => {
@@ -167,6 +212,7 @@ function describeBrowser(executablePath: string) {
 		return { page, foreign, complaints };
 	}
 
+	const root = (page: Page) => page.locator('html');
 	const operationAt = (page: Page, method: string, path: string) =>
 		page.locator(`.opblock-${method}`, { has: page.locator(`[data-path="${path}"]`) });
 
@@ -230,6 +276,41 @@ function describeBrowser(executablePath: string) {
 		await page.context().close();
 	});
 
+	test('opens "Authorize" at the first credential, in narrow windows too', async () => {
+		const { page } = await visit();
+		for (const width of [1280, 390]) {
+			await page.setViewportSize({ width, height: 800 });
+			await page.locator('.btn.authorize').first().click();
+
+			const first = page.locator('.auth-container input').first();
+			await first.and(page.locator(':focus')).waitFor();
+			const isShown = await first.evaluate((input) => {
+				const box = input.getBoundingClientRect();
+				const seen = input.ownerDocument.elementFromPoint(
+					box.x + box.width / 2,
+					box.y + box.height / 2,
+				);
+				return seen === input;
+			});
+			expect({ width, isShown }).toEqual({ width, isShown: true });
+			expect(await root(page).evaluate(({ scrollWidth }) => scrollWidth)).toBe(width);
+			await page.locator('.close-modal').click();
+		}
+		await page.context().close();
+	});
+
+	test('is as dark as the system, from the start and after a change', async () => {
+		const { page } = await visit();
+		const isDark = () => root(page).evaluate(({ classList }) => classList.contains('dark-mode'));
+
+		expect(await isDark()).toBe(false);
+		await page.emulateMedia({ colorScheme: 'dark' });
+		expect(await isDark()).toBe(true);
+		await page.reload();
+		expect(await isDark()).toBe(true);
+		await page.context().close();
+	});
+
 	test('offers the three header credentials under "Authorize"', async () => {
 		const { page, complaints } = await visit();
 
@@ -262,6 +343,21 @@ function describeBrowser(executablePath: string) {
 		expect(second.status).toStartWith('200');
 		expect(second.text).toContain('"duplicate": true');
 		expect({ foreign, complaints }).toEqual({ foreign: [], complaints: [] });
+		await page.context().close();
+	});
+
+	test('"Try it out" of what is for the tenant itself names no user, whoever is entered', async () => {
+		const { api_key } = await createTenant(used.server);
+		const { page, complaints } = await visit();
+		await authorize(page, { 'X-API-Key': api_key, 'X-User-Id': 'alice' });
+
+		for (const path of ['/usage', '/events']) {
+			const { headers, status } = await tryOut(page, 'get', path);
+			expect(headers).toMatchObject({ 'x-api-key': api_key });
+			expect(headers).not.toHaveProperty('x-user-id');
+			expect([path, status?.slice(0, 3)]).toEqual([path, '200']);
+		}
+		expect(complaints).toEqual([]);
 		await page.context().close();
 	});
 

@@ -24,7 +24,14 @@ interface DocumentOperation {
 	summary?: string;
 	description?: string;
 	security?: Record<string, string[]>[];
-	parameters?: { name: string; in: string; required?: boolean; schema?: Schema }[];
+	parameters?: {
+		name: string;
+		in: string;
+		required?: boolean;
+		schema?: Schema;
+		example?: unknown;
+	}[];
+	tags?: string[];
 	requestBody?: { content: Record<string, { schema?: Schema; example?: unknown }> };
 	responses: Record<string, DocumentResponse>;
 }

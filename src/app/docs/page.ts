@@ -19,16 +19,36 @@ export const PAGE = `<!doctype html>
 </html>
 `;
 
-// The dialog is made wide enough for all credentials: Swagger UI puts the focus on the last one, and
-// in its narrow form scrolls the others out of sight.
+/**
+ * The dialog holds all credentials side by side. Of answers the page shows what is an operation's own: the
+ * errors that are the same everywhere stand there with their sentence only, and headers with successes only.
+ */
 export const PAGE_CSS = `body { margin: 0; background: #fafafa; }
-.swagger-ui .dialog-ux .modal-ux { width: 90%; max-width: 900px; }
+.dark-mode body { background: #1c2022; }
+.swagger-ui .info { margin: 30px 0; }
+.swagger-ui .info__license::before { content: 'License: '; }
+.swagger-ui .scheme-container { padding: 15px 0; }
+.swagger-ui .opblock-tag { flex-wrap: wrap; }
+.swagger-ui .dialog-ux .modal-ux { width: 90%; max-width: 1100px; }
 .swagger-ui .dialog-ux .modal-ux-content {
 	display: grid;
-	grid-template-columns: repeat(auto-fit, minmax(min(320px, 100%), 1fr));
+	grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr));
 	max-height: 80vh;
+	padding: 10px 20px;
 }
-.swagger-ui .auth-container { border: 0; }
+.swagger-ui .auth-container,
+.swagger-ui .auth-container:last-of-type { border: 0; margin: 0; padding: 5px 10px; }
+.swagger-ui .auth-container .wrapper { padding: 0; }
+.swagger-ui .auth-btn-wrapper { justify-content: flex-start; padding: 5px 0; }
+.swagger-ui .response-col_links { display: none; }
+.swagger-ui .responses-table .response:is([data-code^="4"], [data-code^="5"]) :is(
+	.response-controls,
+	.headers-wrapper
+) { display: none; }
+.swagger-ui .responses-table:not(.live-responses-table) .response:is(
+	[data-code="401"], [data-code="405"], [data-code="413"], [data-code="415"], [data-code="429"],
+	[data-code^="5"]
+) .model-example { display: none; }
 `;
 
 /** @see https://swagger.io/docs/open-source-tools/swagger-ui/usage/configuration/ */
@@ -44,7 +64,23 @@ const OPTIONS = {
 	validatorUrl: null,
 };
 
-export const PAGE_SCRIPT = `window.ui = SwaggerUIBundle(${JSON.stringify(OPTIONS, null, '\t')});
+/**
+ * Starts the page, as dark as the system wants it. Swagger UI puts the focus on the last credential of the
+ * dialog, which scrolls the first out of sight: it is given back to the first.
+ */
+export const PAGE_SCRIPT = `const dark = matchMedia('(prefers-color-scheme: dark)');
+const darken = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+dark.addEventListener('change', darken);
+darken();
+window.ui = SwaggerUIBundle(${JSON.stringify(OPTIONS, null, '\t')});
+let shown = null;
+new MutationObserver(() => {
+	const dialog = document.querySelector('.modal-ux-content');
+	if (dialog === shown) return;
+	shown = dialog;
+	dialog?.querySelector('input')?.focus();
+	dialog?.scrollTo(0, 0);
+}).observe(document.getElementById('swagger-ui'), { childList: true, subtree: true });
 `;
 
 /**

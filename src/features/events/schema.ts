@@ -49,7 +49,7 @@ export const listEvents = defineOperation({
 	summary: "Read the tenant's event log",
 	description:
 		'For the backend of the tenant itself: a key without a user. All events of all rooms, each as a socket is told it, in the order of their cursors. Without `after`, from the oldest that is kept (`EVENT_RETENTION`). Go on with `after=` the `next_cursor`, or `as_of` where that is null: then this was all there is. With `wait` the answer to a page that would be empty waits for the next event, at most so many seconds. 409 says that `after` cannot be gone on from: events behind it are kept no longer, or it is of another life of the log. Then read what you need anew, and go on from the `as_of` of a request without `after`.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'events:read',
 	cost: 1,
 	input: Type.Object(

@@ -1,4 +1,4 @@
-import type { TenantCaller } from '../../core/caller.ts';
+import type { OwnCaller, TenantCaller } from '../../core/caller.ts';
 import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
 import { AppError, assert } from '../../core/errors.ts';
 import { frameOfStored } from '../../core/event.ts';
@@ -105,22 +105,16 @@ export function createEvents({ read, waiters, refusalOf }: EventsDeps) {
 	 * A page of the tenant's log. One that would be empty waits for the next event as long as it is told
 	 * to, and is empty after all when there was none, when the client has gone, and when the server stops.
 	 *
-	 * @throws `VALIDATION_ERROR` for a user: the log is the tenant's own.
 	 * @throws `CONFLICT` for a cursor that cannot be gone on from.
 	 * @throws `RATE_LIMIT_EXCEEDED`, `UNAVAILABLE` when too many of the tenant, of the server wait.
 	 * @throws `AUTHENTICATION_ERROR` when the key was revoked or has ended meanwhile, `AUTHORIZATION_ERROR`
 	 * when its tenant was suspended or deleted.
 	 */
 	async function list(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		input: InputOf<typeof listEvents>,
 		client?: Pick<Request, 'signal'>,
 	): Promise<OutputOf<typeof listEvents>> {
-		if (caller.user_id !== null) {
-			throw new AppError('VALIDATION_ERROR', 'The event log is for the tenant, not for a user', {
-				field: 'X-User-Id',
-			});
-		}
 		const { wait = 0 } = input;
 		const { page, through } = await pageAfter(caller, input);
 		if (page.events.length > 0 || page.next_cursor !== null || wait === 0) return page;

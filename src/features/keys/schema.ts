@@ -170,7 +170,7 @@ export const revokeKey = defineOperation({
 const OWN = 'For the tenant itself: a key without a user.';
 const WITHIN =
 	'No key can be given, or shown the secret of, what the asking key may not do itself.';
-const byTenant = { actor: 'any', permission: 'keys:manage', cost: 1 } as const;
+const byTenant = { actor: 'tenant', permission: 'keys:manage', cost: 1 } as const;
 
 export const createOwnKey = defineOperation({
 	name: 'api_keys.create',

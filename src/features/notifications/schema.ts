@@ -174,7 +174,7 @@ export const listDeadLetters = defineOperation({
 	name: 'dead_letters.list',
 	summary: "List the tenant's deliveries that were given up",
 	description: `For the tenant itself: a key without a user. ${DEAD_LETTERS}`,
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'events:read',
 	feature: 'notifications',
 	cost: 1,

@@ -1,5 +1,4 @@
-import { requireTenant } from '../../core/authorize.ts';
-import type { OperatorCaller, TenantCaller, UserCaller } from '../../core/caller.ts';
+import type { OperatorCaller, OwnCaller, TenantCaller, UserCaller } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import { decodeCursor, encodeCursor } from '../../core/cursor.ts';
 import { AppError } from '../../core/errors.ts';
@@ -159,10 +158,9 @@ export function createNotifications(deps: NotificationsDeps) {
 
 		/** A page of the tenant's dead letters. @throws `VALIDATION_ERROR` for a user: they are the tenant's. */
 		async listDeadLetters(
-			caller: TenantCaller,
+			caller: OwnCaller,
 			input: InputOf<typeof listDeadLetters>,
 		): Promise<OutputOf<typeof listDeadLetters>> {
-			requireTenant(caller);
 			return lettersOf(read, caller.tenant, input);
 		},
 

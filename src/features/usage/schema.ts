@@ -138,7 +138,7 @@ export const getUsage = defineOperation({
 	name: 'usage.get',
 	summary: 'Get what the tenant used',
 	description: `For the tenant itself: a key without a user. ${WHAT}`,
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'usage:read',
 	isAboveQuota: true,
 	cost: 1,

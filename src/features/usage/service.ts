@@ -1,6 +1,5 @@
-import { requireTenant } from '../../core/authorize.ts';
 import { dayOf } from '../../core/calendar.ts';
-import type { OperatorCaller, TenantCaller } from '../../core/caller.ts';
+import type { OperatorCaller, OwnCaller } from '../../core/caller.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { PlanNo, TenantId } from '../../core/ids.ts';
@@ -113,8 +112,7 @@ export function createUsage(deps: UsageDeps) {
 		 *
 		 * @throws `VALIDATION_ERROR` for a user, and for a day there never is.
 		 */
-		get: async (caller: TenantCaller, input: Query): Promise<OutputOf<typeof getUsage>> => {
-			requireTenant(caller);
+		get: async (caller: OwnCaller, input: Query): Promise<OutputOf<typeof getUsage>> => {
 			return usageOf(caller, input);
 		},
 

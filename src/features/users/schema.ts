@@ -50,7 +50,7 @@ export const getUser = defineOperation({
 	summary: 'Get a user',
 	description:
 		'For the tenant itself: a key without a user. What `PUT /users/{user_id}` told. A user needs none of it to be a member or to act.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'users:read',
 	cost: 1,
 	input: UserInput,
@@ -64,7 +64,7 @@ export const updateUser = defineOperation({
 	summary: 'Tell of a user',
 	description:
 		'For the tenant itself: a key without a user. Makes the user known, or merges these fields into what is known (JSON merge patch, RFC 7396): null removes.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'users:write',
 	cost: 1,
 	input: Type.Object(
@@ -89,7 +89,7 @@ export const deactivateUser = defineOperation({
 	summary: 'Deactivate a user',
 	description:
 		'For the tenant itself: a key without a user. From then on nobody acts as this user: not by a token or ticket, which are void for good, and not by a key that names the user, which is answered 403. Their sockets are closed with 4507. Memberships and messages stay.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'users:write',
 	cost: 1,
 	input: UserInput,
@@ -106,7 +106,7 @@ export const reactivateUser = defineOperation({
 	summary: 'Take the deactivation of a user back',
 	description:
 		'For the tenant itself: a key without a user. Tokens and tickets from before stay void.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'users:write',
 	cost: 1,
 	input: UserInput,
@@ -120,7 +120,7 @@ export const revokeUser = defineOperation({
 	summary: 'Void the tokens and tickets of a user',
 	description:
 		'For the tenant itself: a key without a user. Also closes all sockets of the user with 4501. New tokens and tickets are good.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'users:write',
 	cost: 1,
 	input: UserInput,
@@ -134,7 +134,7 @@ export const createToken = defineOperation({
 	summary: 'Make a token for a user',
 	description:
 		'For the tenant itself: a key without a user. Whoever holds the token acts as this user and nobody else, by `Authorization: Bearer`, with what users may do, whatever the key may. It ends after `expires_in`, with a revocation, and with the key that made it. A user has at most 1,000 at a time.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'tokens:create',
 	cost: 1,
 	input: Type.Object(

@@ -1,6 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { requireTenant } from '../../core/authorize.ts';
-import type { TenantCaller, TenantReader } from '../../core/caller.ts';
+import type { OwnCaller, TenantCaller, TenantReader } from '../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../core/clock.ts';
 import type { Effect } from '../../core/effect.ts';
 import { AppError } from '../../core/errors.ts';
@@ -45,10 +44,9 @@ export function createUsers(deps: UsersDeps) {
 
 	/** @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of. */
 	async function get(
-		caller: Pick<TenantReader, 'tenant' | 'user_id'>,
+		caller: Pick<TenantReader, 'tenant'>,
 		{ user_id }: InputOf<typeof getUser>,
 	): Promise<OutputOf<typeof getUser>> {
-		requireTenant(caller);
 		return shown(found(await read.users.find(caller.tenant, user_id)));
 	}
 
@@ -69,10 +67,9 @@ export function createUsers(deps: UsersDeps) {
 	 * @throws `PAYLOAD_TOO_LARGE` when the merged metadata is over its limit.
 	 */
 	async function update(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		{ user_id, name, avatar_url, metadata }: InputOf<typeof updateUser>,
 	): Promise<OutputOf<typeof updateUser>> {
-		requireTenant(caller);
 		return change(caller, user_id, (before) => ({
 			...before,
 			name: name === undefined ? before.name : name,
@@ -114,10 +111,9 @@ export function createUsers(deps: UsersDeps) {
 
 	/** Ends all acting as a user. Idempotent. @throws `VALIDATION_ERROR` for a user. */
 	async function deactivate(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		{ user_id }: InputOf<typeof deactivateUser>,
 	): Promise<OutputOf<typeof deactivateUser>> {
-		requireTenant(caller);
 		const { tenant_id } = caller;
 		const now = clock.now();
 		return change(
@@ -134,10 +130,9 @@ export function createUsers(deps: UsersDeps) {
 	 * @throws `VALIDATION_ERROR` for a user, `NOT_FOUND` for one that nothing was told of.
 	 */
 	async function reactivate(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		{ user_id }: InputOf<typeof reactivateUser>,
 	): Promise<OutputOf<typeof reactivateUser>> {
-		requireTenant(caller);
 		const { tenant_id } = caller;
 		// Rows are never removed: what is there now is there when the change runs.
 		found(await read.users.find(caller.tenant, user_id));
@@ -151,10 +146,9 @@ export function createUsers(deps: UsersDeps) {
 
 	/** Voids all tokens and tickets of a user and closes their sockets. @throws `VALIDATION_ERROR` for a user. */
 	async function revoke(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		{ user_id }: InputOf<typeof revokeUser>,
 	): Promise<OutputOf<typeof revokeUser>> {
-		requireTenant(caller);
 		const { tenant, tenant_id } = caller;
 		return writer.commit(caller, async (tx) => {
 			await tx.users.removeTokens(tenant, user_id);

@@ -161,6 +161,16 @@ describe('requireActor', () => {
 		expect(error.details.field).toBe('X-User-Id');
 	});
 
+	test('refuses a user where only the tenant itself may act, and names the header', () => {
+		const own = defineOperation({ ...send, actor: 'tenant' });
+
+		const error = appErrorOf(() => requireActor(caller(), own));
+
+		expect(error.errorCode).toBe('VALIDATION_ERROR');
+		expect(error.details.field).toBe('X-User-Id');
+		expect(requireActor(caller({ user_id: null }), own).user_id).toBeNull();
+	});
+
 	test('takes the tenant itself where anybody may act', () => {
 		const list = defineOperation({ ...send, actor: 'any' });
 

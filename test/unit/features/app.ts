@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createContainer } from '../../../src/app/container.ts';
 import { databasePath } from '../../../src/app/persistence.ts';
 import { readSettings } from '../../../src/config/settings.ts';
-import type { OperatorCaller, TenantCaller, UserCaller } from '../../../src/core/caller.ts';
+import type { OperatorCaller, OwnCaller, UserCaller } from '../../../src/core/caller.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import { roomTopic } from '../../../src/core/event.ts';
 import type { KeyId, TenantId, UserId } from '../../../src/core/ids.ts';
@@ -46,7 +46,7 @@ export interface TestTenant {
 	key_id: KeyId;
 	api_key: string;
 	/** The tenant itself, as its first key. */
-	itself: TenantCaller;
+	itself: OwnCaller;
 	as(user: string): UserCaller;
 	/** A socket of a user, subscribed as the gateway does it. */
 	listen(user: string): Promise<Listener>;
@@ -133,7 +133,7 @@ export async function openApp(env: Record<string, string> = {}) {
 			tenant_id: caller.tenant_id,
 			key_id: caller.key_id,
 			api_key: made.api_key,
-			itself: caller,
+			itself: { ...caller, user_id: null },
 			as,
 			async listen(user) {
 				const heard = { told: [], topics: new Set<string>(), closedWith: undefined };

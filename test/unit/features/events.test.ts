@@ -154,11 +154,10 @@ describe('the log that is read back', () => {
 		expect(events.map(({ type }) => type)).toEqual(['room.created', 'message']);
 	});
 
-	test('is the tenant’s own: a user is refused, another tenant’s events are not in it', async () => {
+	test('is the tenant’s own: another tenant’s events are not in it', async () => {
 		const [one, two] = [await app.tenant(), await app.tenant()];
 		await everything(one);
 
-		expect(await codeOf(app.events.list(one.as('ann'), {}))).toBe('VALIDATION_ERROR');
 		expect((await app.events.list(two.itself, {})).events).toEqual([]);
 	});
 

@@ -307,10 +307,9 @@ describe('active users', () => {
 	});
 });
 
-test('what is refused: a user, and a day there never is', async () => {
+test('what is refused: a day there never is', async () => {
 	const tenant = await app.tenant();
 
-	expect(await codeOf(app.usage.get(tenant.as('ann'), {}))).toBe('VALIDATION_ERROR');
 	for (const period of ['2026-02-30', '2026-13', '1969-12']) {
 		expect(await codeOf(app.usage.get(tenant.itself, { period }))).toBe('VALIDATION_ERROR');
 	}

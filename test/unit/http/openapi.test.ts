@@ -189,7 +189,12 @@ describe('the document', () => {
 			'put /admin/sweep tenants.sweep',
 		]);
 		expect(info.version).toBe('9.8.7');
-		expect(tags.map(({ name }) => name)).toEqual(['tenants', 'members', 'messages', 'status']);
+		expect(tags.map(({ name }) => name)).toEqual([
+			'Members',
+			'Messages',
+			'Operator: tenants',
+			'Status',
+		]);
 	});
 
 	test('defines all that it refers to', async () => {
@@ -336,7 +341,7 @@ describe('describeRoute', () => {
 	});
 
 	test('says who may call: in the text, as x-permission and as security', () => {
-		expect(SAY).toMatchObject({ 'x-permission': 'messages:write', tags: ['messages'] });
+		expect(SAY).toMatchObject({ 'x-permission': 'messages:write', tags: ['Messages'] });
 		expect(SAY?.description).toStartWith('Stored once per `client_msg_id`.\n\n');
 		expect(SAY?.description).toContain('`messages:write`');
 		expect(SAY?.security).toContainEqual({ ApiKey: [] });

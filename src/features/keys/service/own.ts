@@ -1,5 +1,4 @@
-import { requireTenant } from '../../../core/authorize.ts';
-import type { TenantCaller } from '../../../core/caller.ts';
+import type { OwnCaller } from '../../../core/caller.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { KeyId } from '../../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
@@ -29,12 +28,11 @@ import {
 export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDeps, 'tenantOf'>) {
 	/** Changes a key that may do no more than the caller. */
 	async function change<Value>(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		key_id: KeyId,
 		changed: (before: KeyRow) => KeyRow,
 		toValue: (key: ReturnType<typeof shown>) => Value,
 	): Promise<Value> {
-		requireTenant(caller);
 		const { tenant, tenant_id } = caller;
 		const now = clock.now();
 		return writer.commit(caller, async (tx) => {
@@ -55,10 +53,9 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 		 * @throws `VALIDATION_ERROR` for a user, an unknown permission, or an `expires_at` that is past.
 		 */
 		create: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			input: InputOf<typeof createOwnKey>,
 		): Promise<OutputOf<typeof createOwnKey>> => {
-			requireTenant(caller);
 			requireNoMore(caller, expandGrants(input.permissions));
 			const now = clock.now();
 			const expires_at = endWithin(caller, expiryOf(input.expires_at ?? null, now));
@@ -71,20 +68,18 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 
 		/** A page of the live keys, newest first. @throws `VALIDATION_ERROR` for a user. */
 		list: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			input: InputOf<typeof listOwnKeys>,
 		): Promise<OutputOf<typeof listOwnKeys>> => {
-			requireTenant(caller);
 			return listPage(read, caller.tenant, input, clock.now());
 		},
 
 		/** Changes a key. @throws as `create`; `NOT_FOUND`. */
 		update: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			{ key_id, ...patch }: InputOf<typeof updateOwnKey>,
 		): Promise<OutputOf<typeof updateOwnKey>> => {
 			if (patch.permissions !== undefined) {
-				requireTenant(caller);
 				requireNoMore(caller, expandGrants(patch.permissions));
 			}
 			return change(
@@ -100,7 +95,7 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 
 		/** Gives a key a new secret. @throws as `update`. */
 		rotate: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			{ key_id, grace_seconds = 0 }: InputOf<typeof rotateOwnKey>,
 		): Promise<OutputOf<typeof rotateOwnKey>> => {
 			const secret = newSecret(random);
@@ -115,10 +110,9 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 
 		/** Revokes a key, itself too. @throws `NOT_FOUND`; `VALIDATION_ERROR` for a user. */
 		revoke: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			{ key_id }: InputOf<typeof revokeOwnKey>,
 		): Promise<OutputOf<typeof revokeOwnKey>> => {
-			requireTenant(caller);
 			const { tenant, tenant_id } = caller;
 			const now = clock.now();
 			return writer.commit(caller, async (tx) => {
@@ -136,7 +130,7 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 export type OwnKeys = ReturnType<typeof createOwnKeys>;
 
 /** @throws `AUTHORIZATION_ERROR` naming the first permission that the caller has not. */
-function requireNoMore({ permissions }: TenantCaller, wanted: ReadonlySet<Permission>): void {
+function requireNoMore({ permissions }: OwnCaller, wanted: ReadonlySet<Permission>): void {
 	for (const permission of wanted) {
 		if (permissions.has(permission)) continue;
 		throw new AppError('AUTHORIZATION_ERROR', `The API key lacks the permission ${permission}`);
@@ -144,11 +138,11 @@ function requireNoMore({ permissions }: TenantCaller, wanted: ReadonlySet<Permis
 }
 
 /** @throws `AUTHORIZATION_ERROR` for a key that outlives the caller's. */
-function requireNoLonger({ expires_at }: TenantCaller, key: KeyRow): void {
+function requireNoLonger({ expires_at }: OwnCaller, key: KeyRow): void {
 	if (expires_at === null || (key.expires_at !== null && key.expires_at <= expires_at)) return;
 	throw new AppError('AUTHORIZATION_ERROR', 'The API key ends before this one');
 }
 
 /** A key that ends makes none that outlives it. */
-const endWithin = ({ expires_at }: TenantCaller, end: number | null): number | null =>
+const endWithin = ({ expires_at }: OwnCaller, end: number | null): number | null =>
 	expires_at === null ? end : Math.min(end ?? expires_at, expires_at);

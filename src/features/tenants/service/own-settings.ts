@@ -1,5 +1,4 @@
-import { requireTenant } from '../../../core/authorize.ts';
-import type { TenantCaller } from '../../../core/caller.ts';
+import type { OwnCaller } from '../../../core/caller.ts';
 import type { Clock } from '../../../core/clock.ts';
 import { assert } from '../../../core/errors.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
@@ -22,8 +21,7 @@ export interface OwnSettingsDeps {
 export function createOwnSettings({ writer, read, clock }: OwnSettingsDeps) {
 	return {
 		/** @throws `VALIDATION_ERROR` for a user. */
-		get: async (caller: TenantCaller): Promise<OutputOf<typeof getSettings>> => {
-			requireTenant(caller);
+		get: async (caller: OwnCaller): Promise<OutputOf<typeof getSettings>> => {
 			return shown(read, await ownRow(read, caller));
 		},
 
@@ -35,10 +33,9 @@ export function createOwnSettings({ writer, read, clock }: OwnSettingsDeps) {
 		 * that was named.
 		 */
 		update: async (
-			caller: TenantCaller,
+			caller: OwnCaller,
 			patch: InputOf<typeof updateSettings>,
 		): Promise<OutputOf<typeof updateSettings>> => {
-			requireTenant(caller);
 			const updated_at = clock.now();
 			return writer.commit(caller, async (tx) => {
 				const before = await ownRow(tx, caller);
@@ -55,10 +52,7 @@ export function createOwnSettings({ writer, read, clock }: OwnSettingsDeps) {
 
 export type OwnSettings = ReturnType<typeof createOwnSettings>;
 
-async function ownRow(
-	tx: Pick<TenantsTx, 'tenants'>,
-	{ tenant }: TenantCaller,
-): Promise<TenantRow> {
+async function ownRow(tx: Pick<TenantsTx, 'tenants'>, { tenant }: OwnCaller): Promise<TenantRow> {
 	const row = await tx.tenants.find(tenant);
 	assert(row !== undefined, 'a caller has a tenant');
 	return row;

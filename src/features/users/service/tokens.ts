@@ -1,6 +1,5 @@
 import { createSecret, parseSecret } from '../../../core/api-key.ts';
-import { requireTenant } from '../../../core/authorize.ts';
-import type { TenantCaller, UserCaller } from '../../../core/caller.ts';
+import type { OwnCaller, UserCaller } from '../../../core/caller.ts';
 import { type Clock, toTimestamp } from '../../../core/clock.ts';
 import { AppError, assert } from '../../../core/errors.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
@@ -48,10 +47,9 @@ export function createTokens({ writer, read, clock, random }: TokensDeps) {
 	 * too many.
 	 */
 	async function issueToken(
-		caller: TenantCaller,
+		caller: OwnCaller,
 		{ user_id, expires_in = TOKEN_LIFE_S }: InputOf<typeof createToken>,
 	): Promise<OutputOf<typeof createToken>> {
-		requireTenant(caller);
 		const { tenant, key_id } = caller;
 		const now = clock.now();
 		const token = createSecret('ut_', random.bytes);
