@@ -181,12 +181,16 @@ export function createFace(deps: FaceDeps) {
 						deps.random,
 					)
 				: undefined;
-			const { output, isReplayed } = await once(repeatable, () => {
+			const act = () => {
 				const asked = repeatable === undefined ? actor : { ...actor, once: repeatable };
 				const ifMatch = heedsVersion ? ifMatchOf(exchange.request.headers) : undefined;
 				const caller = ifMatch === undefined ? asked : { ...asked, ifMatch };
 				return useCase(caller, fields, exchange.request);
-			});
+			};
+			const { output, isReplayed } =
+				repeatable === undefined
+					? { output: await act(), isReplayed: false }
+					: await once(repeatable, act);
 			check(output);
 			const headers = deps.answerHeaders(exchange, 'application/json');
 			if (isReplayed) headers['Idempotency-Replayed'] = 'true';
@@ -196,10 +200,9 @@ export function createFace(deps: FaceDeps) {
 
 		/** Does it, unless it was done before: then it is what was answered. */
 		async function once(
-			repeatable: Once | undefined,
+			repeatable: Once,
 			act: () => Promise<OutputOf<Op>>,
 		): Promise<{ output: unknown; isReplayed: boolean }> {
-			if (repeatable === undefined) return { output: await act(), isReplayed: false };
 			const earlier = deps.findAnswer(repeatable);
 			if (earlier !== undefined) return { output: repeatable.open(earlier), isReplayed: true };
 			try {

@@ -113,8 +113,10 @@ export function createHub(
 		}
 	}
 
-	function publishNative(tenant_id: TenantId, topic: string, frame: string): void {
-		if (transport === undefined) return;
+	function publishNative(tenant_id: TenantId, stream: Pick<Stream, 'topic'>, frame: string): void {
+		// Most tenants have no socket open at a moment: it costs a look into the registry.
+		if (transport === undefined || connections.countOfTenant(tenant_id) === 0) return;
+		const topic = topicOf(tenant_id, stream);
 		const subscribers = transport.subscriberCount(topic);
 		if (subscribers === 0) return;
 		counters.deliveries += subscribers;
@@ -194,12 +196,10 @@ export function createHub(
 			if (isForAll(stream)) return tellAll(usersOf(tenant_id), frame);
 			const user_id = userOf(stream);
 			if (user_id !== undefined) return tellAll(connections.ofUser(tenant_id, user_id), frame);
-			publishNative(tenant_id, topicOf(tenant_id, stream), frame);
+			publishNative(tenant_id, stream, frame);
 		},
 		tellBackends(tenant_id, frame) {
-			// Almost no tenant has any: it costs a look into the registry.
-			if (connections.countOfUser(tenant_id, null) === 0) return;
-			publishNative(tenant_id, topicOf(tenant_id, BACKENDS), frame);
+			if (connections.countOfUser(tenant_id, null) > 0) publishNative(tenant_id, BACKENDS, frame);
 		},
 		tell,
 		publishOnce(tenant_id, streams, frame, onReached) {
@@ -211,7 +211,7 @@ export function createHub(
 			for (const stream of streams) {
 				if (isToAll || userOf(stream) !== undefined) continue;
 				const topic = topicOf(tenant_id, stream);
-				if (topics.length === 0) publishNative(tenant_id, topic, frame);
+				if (topics.length === 0) publishNative(tenant_id, stream, frame);
 				else tellOthers(subscribersOf(tenant_id, topic), hasIt, frame);
 				topics.push(topic);
 			}
