@@ -1,11 +1,12 @@
 import { systemRandom } from '../core/random.ts';
 import type { Change } from '../features/configuration/schema.ts';
 import { command, UsageError } from './arguments.ts';
+import { sayingWhenCutOff } from './cut-off.ts';
 import { type Applied, differenceLines, summaryOf } from './difference.ts';
 import { readDocument } from './document.ts';
 import { CommandFailed } from './failure.ts';
 import { canAsk, saysYes } from './question.ts';
-import { openSecretsFile } from './secrets-file.ts';
+import { openSecretsFile, type SecretsFile } from './secrets-file.ts';
 import { type Sending, send } from './sending.ts';
 import { type AskedServer, serverOf } from './server-call.ts';
 import { settingsOf } from './settings.ts';
@@ -71,22 +72,65 @@ export const apply = command(usage, async (values) => {
 	}
 	const pruned = looked?.changes.filter(({ action }) => action === 'pruned') ?? [];
 	if (pruned.length > 0 && values.yes !== true) await askFor(pruned);
-	const secretsFile =
+	const out =
 		values['secrets-out'] === undefined ? undefined : openSecretsFile(values['secrets-out']);
-	let applied: Applied | undefined;
+	const { resume } = values;
+	const key = resume ?? newKey();
 	try {
-		applied = await send(sending, {
-			...{ query: '', body: document.wanted },
-			idempotencyKey: values.resume ?? newKey(),
-		});
+		await sayingWhenCutOff(
+			() => {
+				out?.close();
+				return `Cut off; what the server made stays, and it goes on. ${howToBeTold(key)}`;
+			},
+			() => make(sending, { pruned, out, key, isResumed: resume !== undefined }),
+		);
 	} finally {
-		secretsFile?.finish(applied?.api_keys ?? []);
+		out?.close();
 	}
-	const all = pruned.length === 0 ? applied : joined(applied, await prune(sending, pruned));
-	print(all);
-	if (secretsFile === undefined) printSecrets(all);
 	return 0;
 });
+
+interface Making {
+	/** What a dry run has shown, and is to go. */
+	pruned: readonly Change[];
+	/** Undefined: secrets are printed. */
+	out: SecretsFile | undefined;
+	/** Of the request: with it the server tells the same again. */
+	key: string;
+	isResumed: boolean;
+}
+
+/** Makes it so, and tells what was made: secrets too where the pruning fails, for they are told once. */
+async function make(sending: Sending, { pruned, out, key, isResumed }: Making): Promise<void> {
+	let all = await send(sending, {
+		...{ query: '', body: sending.document.wanted },
+		...{ idempotencyKey: key, isResumed },
+	});
+	keep(all, out, key);
+	try {
+		if (pruned.length === 0) return;
+		const pruneKey = newKey();
+		const rest = await prune(sending, pruned, pruneKey);
+		keep(rest, out, pruneKey);
+		all = joined(all, rest);
+	} finally {
+		print(all);
+		if (out === undefined) printSecrets(all);
+	}
+}
+
+/** @throws CommandFailed saying how to be told the secrets again. */
+function keep({ api_keys }: Applied, out: SecretsFile | undefined, key: string): void {
+	try {
+		out?.write(api_keys);
+	} catch (error) {
+		const { code } = error as { code?: unknown };
+		throw new CommandFailed(`The secrets could not be written (${code}). ${howToBeTold(key)}`);
+	}
+}
+
+const howToBeTold = (key: string): string =>
+	`To be told of it, with the secrets of new keys, within 24 hours: --resume ${key}`;
 
 /** Before all else: one that was never there is not waited for, as one that went away is. */
 async function requireAnswer({ ask, name }: AskedServer): Promise<void> {
@@ -103,18 +147,19 @@ const look = (sending: Sending, isPruning: boolean): Promise<Applied> =>
 	});
 
 /** Takes away what was shown, and nothing else, after all else is made. */
-function prune(sending: Sending, shown: readonly Change[]): Promise<Applied> {
+function prune(sending: Sending, shown: readonly Change[], key: string): Promise<Applied> {
 	const prune_ids = shown.flatMap(({ id }) => id ?? []);
 	return send(sending, {
 		query: '?prune=true',
 		body: { ...sending.document.wanted, prune_ids },
-		idempotencyKey: newKey(),
+		idempotencyKey: key,
 	});
 }
 
 const joined = (made: Applied, pruned: Applied): Applied => ({
 	...made,
 	changes: [...made.changes, ...pruned.changes],
+	api_keys: [...made.api_keys, ...pruned.api_keys],
 });
 
 /** @throws CommandFailed when nobody can be asked, or says no. */

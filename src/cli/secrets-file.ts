@@ -1,10 +1,12 @@
-import { closeSync, fsyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, unlinkSync, writeFileSync } from 'node:fs';
 import type { NewSecret } from '../features/configuration/schema.ts';
 import { CommandFailed } from './failure.ts';
 
 export interface SecretsFile {
-	/** Writes them, a line of JSON each; on disk when it returns. None at all: there is no file. */
-	finish(secrets: readonly NewSecret[]): void;
+	/** Writes some more, a line of JSON each; on disk when it returns. @throws what a full disk does. */
+	write(secrets: readonly NewSecret[]): void;
+	/** After the last; safe to call again. Where nothing was written there is no file. */
+	close(): void;
 }
 
 /**
@@ -21,12 +23,20 @@ export function openSecretsFile(path: string): SecretsFile {
 		if ((error as { code?: unknown }).code !== 'EEXIST') throw error;
 		throw new CommandFailed(`${path} is there already, and would be overwritten`);
 	}
+	let isEmpty = true;
+	let isOpen = true;
 	return {
-		finish(secrets) {
-			for (const secret of secrets) writeSync(descriptor, `${JSON.stringify(secret)}\n`);
+		write(secrets) {
+			if (secrets.length === 0) return;
+			isEmpty = false;
+			writeFileSync(descriptor, secrets.map((secret) => `${JSON.stringify(secret)}\n`).join(''));
 			fsyncSync(descriptor);
+		},
+		close() {
+			if (!isOpen) return;
+			isOpen = false;
 			closeSync(descriptor);
-			if (secrets.length === 0) unlinkSync(path);
+			if (isEmpty) unlinkSync(path);
 		},
 	};
 }

@@ -19,6 +19,8 @@ export interface Request {
 	body: ConfigurationFile & { prune_ids?: readonly string[] };
 	/** The same one again is answered what the first was. Without one it is asked once. */
 	idempotencyKey?: string;
+	/** Its first attempt was made before, and may be at work still. */
+	isResumed?: boolean;
 }
 
 /** How long a server may be away, before it is given up: a restart. */
@@ -38,7 +40,7 @@ export async function send(
 	request: Request,
 ): Promise<Applied> {
 	const { ask } = server;
-	const { query, body, idempotencyKey } = request;
+	const { query, body, idempotencyKey, isResumed = false } = request;
 	const text = JSON.stringify(body);
 	const headers = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
 	let answeredAt = systemClock.monotonic();
@@ -46,7 +48,7 @@ export async function send(
 		const sent = ask({ method: 'POST', path: `/admin/apply${query}`, body: text, headers });
 		const reply = await watching(sent, isQuiet ? undefined : ask);
 		if (reply !== undefined && !('error' in reply)) return reply.body as Applied;
-		const isBusy = attempt > 1 && isAnotherRunning(reply);
+		const isBusy = (attempt > 1 || isResumed) && isAnotherRunning(reply);
 		const isAway = reply === undefined || reply.status === 503;
 		if (reply !== undefined && !isBusy && !isAway) throw refusal(reply, document);
 		// The first of these is still at work.
