@@ -1,7 +1,15 @@
+import { systemClock } from '../core/clock.ts';
+import { systemRandom } from '../core/random.ts';
+import { openDatabase } from '../db/client.ts';
 import { openLiveReader } from '../db/live-reader.ts';
 import { DatabaseRefused, refusalOf } from '../db/migrate.ts';
+import { type Copy, recordCopy } from '../features/audit/service/copies.ts';
 import { type Verdict, type VerifyTask, verifyChain } from '../features/audit/service/verifying.ts';
+import { newAct, type Recorded } from '../features/audit/service.ts';
 import { createAuditStore } from '../features/audit/store.ts';
+
+/** The database is of a version from before there was a log. */
+export class AuditLogMissing extends DatabaseRefused {}
 
 /**
  * Verifies the audit log of the database at `path`, whether a server writes it or none does. Its entries come
@@ -27,6 +35,39 @@ export async function verifyAuditLog(
 		reader.close();
 	}
 }
+
+/**
+ * Records a copy in a database that nobody else writes: one under the lock of its data directory, or a draft. It is
+ * on disk when this resolves, and the file is whole without its write-ahead log.
+ *
+ * @throws DatabaseRefused when it cannot be written; AuditLogMissing; `NOT_FOUND` as `recordCopy`.
+ */
+export async function appendCopy(
+	path: string,
+	by: Recorded,
+	{ action, ...copy }: Copy,
+): Promise<void> {
+	const act = newAct(action, { clock: systemClock, random: systemRandom });
+	try {
+		const db = openDatabase(path, 'write');
+		try {
+			const audit = createAuditStore(db);
+			db.run('BEGIN IMMEDIATE');
+			await recordCopy({ audit }, by, act, copy);
+			db.run('COMMIT');
+		} finally {
+			// What was not committed is undone.
+			db.close();
+		}
+	} catch (error) {
+		if (isOfSchema(error)) throw new AuditLogMissing(`${path} is older than the audit log`);
+		if (isFull(error)) throw new DatabaseRefused('the disk is full');
+		throw refusalOf(error, path);
+	}
+}
+
+const isFull = (error: unknown): boolean =>
+	String((error as { code?: unknown } | null)?.code).startsWith('SQLITE_FULL');
 
 /** SQLite's own words where a table or column is not there. */
 const isOfSchema = (error: unknown): error is Error =>

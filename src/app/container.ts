@@ -10,6 +10,7 @@ import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
 import { createVault } from '../core/vault.ts';
+import { createRecordCopy } from '../features/audit/service/copies.ts';
 import { createAudit } from '../features/audit/service/listing.ts';
 import { createRecordRead, type RecordRead } from '../features/audit/service/reading.ts';
 import { createConfiguration } from '../features/configuration/service.ts';
@@ -108,6 +109,7 @@ export function createContainer(options: ContainerOptions) {
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
 	};
 	const recordRead = createRecordRead({ ...persistence, clock, random });
+	const commandKey = Buffer.from(random.bytes(32)).toString('hex');
 	const parts: Parts = {
 		...options,
 		...persistence,
@@ -116,6 +118,7 @@ export function createContainer(options: ContainerOptions) {
 		generations,
 		bounds,
 		recordRead,
+		commandKey,
 	};
 	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const controlPlane = createControlPlane(parts);
@@ -147,6 +150,7 @@ export function createContainer(options: ContainerOptions) {
 		...presenceParts,
 		...{ meter, ...usageParts },
 		authentication,
+		...{ commandKey, recordCopy: createRecordCopy(parts) },
 		useRecorder: createUseRecorder({ ...parts, takeUsed: authentication.takeUsed }),
 		authorizer,
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),
@@ -180,6 +184,7 @@ interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createR
 	generations: Generations;
 	bounds: Bounds;
 	recordRead: RecordRead;
+	commandKey: string;
 }
 
 /** What the operator does. */
@@ -344,13 +349,13 @@ function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }:
 
 /** Recognises who asks. */
 function createCredentials(
-	{ settings, clock, log, generations, masterKey }: Parts,
+	{ settings, clock, log, generations, masterKey, commandKey }: Parts,
 	features: Pick<AuthenticationDeps, 'keys' | 'users' | 'tenants' | 'managementKeys'>,
 ) {
 	const perMinute = settings.AUTH_FAILURES_PER_MINUTE;
 	return createAuthentication({
 		...features,
-		...{ generations, clock, log, masterKey },
+		...{ generations, clock, log, masterKey, commandKey },
 		failures: createRateLimiter(clock),
 		failureRate: perMinute === 0 ? null : { per_second: perMinute / 60, burst: perMinute },
 	});

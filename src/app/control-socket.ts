@@ -1,7 +1,7 @@
 /**
  * What the operator's commands ask of a running server, over a socket in the data directory that only its
- * user can open: whoever can, could write the files themselves. Beside `/import` it is the server's own HTTP API, in
- * the operator's name.
+ * user can open: whoever can, could write the files themselves. Beside `/import` and `/copies`, which records what
+ * a command took out by itself, it is the server's own HTTP API, in the operator's name.
  *
  * Lifecycle: `listen` once the server does; `stop` before the writer is drained. A command that goes away
  * takes its import with it.
@@ -9,10 +9,14 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Server } from 'bun';
+import { commandCredential } from '../core/caller.ts';
 import { AppError } from '../core/errors.ts';
+import { requireFile } from '../db/backup.ts';
 import { runFileJob } from '../db/file-jobs.ts';
 import { DatabaseRefused } from '../db/migrate.ts';
 import { openTenantFile } from '../db/tenant-file.ts';
+import type { Copy } from '../features/audit/service/copies.ts';
+import type { Recorded } from '../features/audit/service.ts';
 import type { Imported } from '../features/imports/service.ts';
 import { requestTarget } from '../http/request-target.ts';
 import type { Container } from './container.ts';
@@ -33,22 +37,29 @@ const LINE_EVERY_MS = 500;
 interface ImportRequest {
 	file: string;
 	isNewEpoch: boolean;
+	by: Recorded;
 }
 
-interface Part extends Pick<Container, 'settings' | 'log' | 'features'> {
-	masterKey: string;
+interface CopyRequest {
+	copy: Copy;
+	by: Recorded;
+}
+
+type Parts = 'settings' | 'log' | 'ids' | 'features' | 'commandKey' | 'recordCopy';
+
+interface Part extends Pick<Container, Parts> {
 	/** The HTTP API. */
 	answerHttp(request: Request): Response | Promise<Response>;
 }
 
 /** Listens. Where it cannot, the server goes on without: commands then need it stopped. */
 export function listenForCommands(part: Part): ControlSocket {
-	const { settings, log, features } = part;
+	const { settings, log, features, ids } = part;
 	const path = controlSocketPath(settings.DATA_DIR);
 	let isStopping = false;
 	const running = new Set<Promise<void>>();
 
-	function answer({ file, isNewEpoch }: ImportRequest): Response {
+	function answerImport({ file, isNewEpoch, by }: ImportRequest): Response {
 		let isCancelled = false;
 		const body = new ReadableStream<Uint8Array>({
 			start(controller) {
@@ -56,15 +67,13 @@ export function listenForCommands(part: Part): ControlSocket {
 					if (!isCancelled) controller.enqueue(encoder.encode(`${JSON.stringify(line)}\n`));
 				};
 				const work = importFile(features.imports, file, {
-					isNewEpoch,
+					...{ by, isNewEpoch },
 					isCancelled: () => isCancelled || isStopping,
 					say,
 				})
 					.then((done) => say({ done }))
 					.catch((error: unknown) => {
-						const isExpected = error instanceof AppError || error instanceof DatabaseRefused;
-						if (!isExpected) log.error({ err: error }, 'Import failed');
-						say({ error: isExpected ? error.message : 'A defect: see the log of the server' });
+						say({ error: sentenceOf(error, 'Import failed') });
 					})
 					.finally(() => {
 						running.delete(work);
@@ -77,6 +86,36 @@ export function listenForCommands(part: Part): ControlSocket {
 			},
 		});
 		return new Response(body);
+	}
+
+	/** What a command is told; what it is not to be told is logged. */
+	function sentenceOf(error: unknown, what: string): string {
+		if (error instanceof AppError || error instanceof DatabaseRefused) return error.message;
+		log.error({ err: error }, what);
+		return 'A defect: see the log of the server';
+	}
+
+	async function answerCopy({ copy, by }: CopyRequest): Promise<Response> {
+		try {
+			await part.recordCopy(by, copy);
+			return Response.json({});
+		} catch (error) {
+			return Response.json({ error: sentenceOf(error, 'Copy not recorded') });
+		}
+	}
+
+	/** Undefined for what none of our commands asks. */
+	async function answerOwn(path: string, request: Request): Promise<Response | undefined> {
+		const asked = request.method === 'POST' ? await bodyOf(request) : undefined;
+		if (asked === undefined) return undefined;
+		const by = { credential: commandCredential(asked.user), plan: null, request_id: ids('req') };
+		if (path === '/copies') {
+			const copy = copyOf(asked);
+			return copy === undefined ? undefined : answerCopy({ copy, by });
+		}
+		const { file } = asked;
+		if (!isPath(file)) return undefined;
+		return answerImport({ file, isNewEpoch: asked.is_new_epoch === true, by });
 	}
 
 	const clean = features.imports
@@ -97,13 +136,13 @@ export function listenForCommands(part: Part): ControlSocket {
 			unix: path,
 			development: false,
 			async fetch(request, listening) {
-				if (requestTarget(request.url).path !== '/import') {
+				const { path } = requestTarget(request.url);
+				if (path !== '/import' && path !== '/copies') {
 					// As long as it takes: a document may be large.
 					listening.timeout(request, 0);
-					return part.answerHttp(asOperator(request, part.masterKey));
+					return part.answerHttp(asCommand(request, part.commandKey));
 				}
-				const asked = await requestOf(request);
-				return asked === undefined ? new Response(null, { status: 404 }) : answer(asked);
+				return (await answerOwn(path, request)) ?? new Response(null, { status: 404 });
 			},
 			error: () => new Response(null, { status: 500 }),
 		});
@@ -123,23 +162,41 @@ export function listenForCommands(part: Part): ControlSocket {
 
 const encoder = new TextEncoder();
 
-/** The same request by the operator, whatever credential it came with. */
-function asOperator(request: Request, masterKey: string): Request {
+/** The same request by the operator at the command line, whatever credential it came with. */
+function asCommand(request: Request, commandKey: string): Request {
 	const headers = new Headers(request.headers);
 	headers.delete('Authorization');
-	headers.set('X-Master-Key', masterKey);
+	headers.set('X-Master-Key', commandKey);
 	return new Request(request, { headers });
 }
 
-async function requestOf(request: Request): Promise<ImportRequest | undefined> {
-	if (request.method !== 'POST') return undefined;
+type Asked = Record<string, unknown>;
+
+/** Undefined for what is no JSON object. */
+async function bodyOf(request: Request): Promise<Asked | undefined> {
 	const body: unknown = await request.json().catch(() => undefined);
-	const { file, is_new_epoch } = (body ?? {}) as { file?: unknown; is_new_epoch?: unknown };
-	if (typeof file !== 'string' || !file.startsWith('/')) return undefined;
-	return { file, isNewEpoch: is_new_epoch === true };
+	return typeof body === 'object' && body !== null ? (body as Asked) : undefined;
+}
+
+/** As long as paths get. */
+const PATH_LENGTH_MAX = 4096;
+
+const isPath = (value: unknown): value is string =>
+	typeof value === 'string' && value.startsWith('/') && value.length <= PATH_LENGTH_MAX;
+
+/** Undefined for what is no copy that a command makes beside a server. */
+function copyOf({ action, tenant_id, file, bytes, sha256 }: Asked): Copy | undefined {
+	const isOfTenant = action === 'tenants.export' && typeof tenant_id === 'string';
+	const isOfAll = action === 'backups.create' && tenant_id === null;
+	const isDigest = typeof sha256 === 'string' && /^[0-9a-f]{64}$/.test(sha256);
+	if (!(isOfTenant || isOfAll) || !isPath(file) || !isDigest) return undefined;
+	if (!Number.isSafeInteger(bytes)) return undefined;
+	return { action, tenant_id: tenant_id as Copy['tenant_id'], file, bytes: Number(bytes), sha256 };
 }
 
 export interface ImportFileOptions {
+	/** Whoever asked for it, as the audit log names them. */
+	by: Recorded;
 	isNewEpoch: boolean;
 	isCancelled(): boolean;
 	/** Told now and then that the work goes on. */
@@ -154,17 +211,18 @@ export interface ImportFileOptions {
 export async function importFile(
 	imports: Container['features']['imports'],
 	path: string,
-	{ isNewEpoch, isCancelled, say }: ImportFileOptions,
+	{ by, isNewEpoch, isCancelled, say }: ImportFileOptions,
 ): Promise<Imported> {
 	let rows = 0;
 	const timer = setInterval(() => say({ rows }), LINE_EVERY_MS);
 	try {
-		const [problem] = await runFileJob({ name: 'check-tenant', path });
+		const [problem] = await runFileJob({ name: 'check-tenant', path: requireFile(path) });
 		if (problem !== undefined) throw new DatabaseRefused(`${path} is not fit: ${problem}`);
+		const [sha256 = ''] = await runFileJob({ name: 'digest', path });
 		const file = openTenantFile(path);
 		try {
 			return await imports.import(file, {
-				...{ isNewEpoch, isCancelled },
+				...{ by, isNewEpoch, isCancelled, source: { file: path, sha256 } },
 				onRows(count) {
 					rows = count;
 				},

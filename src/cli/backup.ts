@@ -5,7 +5,10 @@ import { systemClock, toTimestamp } from '../core/clock.ts';
 import { backUp } from '../db/backup.ts';
 import { manifestPath } from '../db/manifest.ts';
 import { command } from './arguments.ts';
+import { finishPendingRestore } from './data-dir.ts';
+import { CommandFailed } from './failure.ts';
 import { counted, progressLines, sizeText } from './progress.ts';
+import { haveRecorded } from './recording.ts';
 import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
 
@@ -20,7 +23,8 @@ Writes a consistent, checked copy of the database of DATA_DIR, and its manifest 
   --data-dir  Default: DATA_DIR.
   --quiet     No progress on stderr.
 
-Keys are in it as hashes only, and it works without the server's master key, which is not in it.`,
+Keys are in it as hashes only, and it works without the server's master key, which is not in it.
+The audit log has an entry of it; where that cannot be written, stderr says so.`,
 	options: {
 		out: { type: 'string' },
 		'data-dir': { type: 'string' },
@@ -35,7 +39,9 @@ export const backup = command(usage, async (values) => {
 	process.umask(0o077);
 	const { DATA_DIR, DISK_LOW_WATER } = settingsOf(values['data-dir']);
 	const source = databasePath(DATA_DIR);
+	finishPendingRestore(DATA_DIR);
 	const target = targetOf(values.out, DATA_DIR, existsSync(source));
+	let unrecorded: string | undefined;
 	const manifest = await backUp({
 		source,
 		target,
@@ -43,7 +49,20 @@ export const backup = command(usage, async (values) => {
 		clock: systemClock,
 		lowWaterBytes: DISK_LOW_WATER,
 		onProgress: progressLines(values.quiet === true),
+		async record(copy) {
+			try {
+				const made = { action: 'backups.create', tenant_id: null, file: target } as const;
+				await haveRecorded(DATA_DIR, { ...made, ...copy });
+			} catch (error) {
+				// A full disk is when a backup is needed most.
+				if (!(error instanceof CommandFailed)) throw error;
+				unrecorded = error.message;
+			}
+		},
 	});
+	if (unrecorded !== undefined) {
+		console.error(`chatapi: the audit log does not tell of this backup: ${unrecorded}`);
+	}
 	const { bytes, tenants, created_at } = manifest;
 	if (values.quiet !== true) {
 		console.error(

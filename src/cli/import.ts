@@ -12,9 +12,11 @@ import { migrateDatabase } from '../db/migrate.ts';
 import { finishRestore } from '../db/restore.ts';
 import type { Imported } from '../features/imports/service.ts';
 import { command } from './arguments.ts';
+import { commandUser } from './command-user.ts';
 import { makeDataDir, tryLock } from './data-dir.ts';
 import { CommandFailed } from './failure.ts';
 import { counted } from './progress.ts';
+import { thisCommand } from './recording.ts';
 import { keptSecretsKey } from './secrets-key.ts';
 import { settingsOf } from './settings.ts';
 import { version } from './version.ts';
@@ -24,8 +26,8 @@ const usage = {
 
 Brings the tenant of a file by chatapi export into DATA_DIR: through the server that uses it, which
 goes on serving, or without one. Ids, seqs and cursors stay. Refused when a tenant of that id is
-there, unless it was purged. Nobody sees the tenant before all of it is there. Says what of it cannot
-be used here: a plan that is not there, an SMTP password that is under another server's SECRETS_KEY.
+there, unless it was purged. Nobody sees the tenant before all of it is there. Says what of it
+cannot be used here: a plan that is not there, an SMTP password under another server's SECRETS_KEY.
 
   --new-epoch  For a copy of a tenant that lives on elsewhere, and for a file that is older than
                what its clients saw: clients with a cursor are told to load anew.
@@ -98,7 +100,9 @@ async function throughServer({ DATA_DIR }: Settings, task: Task): Promise<Import
 		response = await fetch('http://chatapi/import', {
 			method: 'POST',
 			unix: controlSocketPath(DATA_DIR),
-			body: JSON.stringify({ file: task.file, is_new_epoch: task.isNewEpoch }),
+			body: JSON.stringify({
+				...{ file: task.file, is_new_epoch: task.isNewEpoch, user: commandUser() },
+			}),
 		});
 	} catch {
 		throw gone;
@@ -141,6 +145,7 @@ async function withoutServer(settings: Settings, task: Task): Promise<Imported> 
 	try {
 		await container.features.imports.removeHalfDone();
 		return await importFile(container.features.imports, task.file, {
+			by: thisCommand(),
 			isNewEpoch: task.isNewEpoch,
 			isCancelled: () => false,
 			say: ({ rows }) => task.onRows(rows),

@@ -1,9 +1,12 @@
+import { resolve } from 'node:path';
+import { AuditLogMissing, appendCopy } from '../app/audit-log.ts';
 import { databasePath } from '../app/persistence.ts';
 import { systemRandom } from '../core/random.ts';
 import { finishRestore, restoreBackup } from '../db/restore.ts';
 import { command } from './arguments.ts';
 import { makeDataDir, takeLock } from './data-dir.ts';
 import { counted, progressLines, sizeText } from './progress.ts';
+import { thisCommand } from './recording.ts';
 import { settingsOf } from './settings.ts';
 
 const usage = {
@@ -17,7 +20,8 @@ Killed at any point it leaves the old database or the new one, whole.
   --quiet     No progress on stderr.
 
 Every tenant's log gets a new epoch, so that clients with a cursor are told to load anew. Keys and
-tokens that were revoked after the backup was made are good again: revoke them again.
+tokens that were revoked after the backup was made are good again: revoke them again. The audit log
+ends where the backup does, with an entry of the restore behind it.
 The master key is not in a backup: it stays the one that is set, or in the data directory.`,
 	options: {
 		'data-dir': { type: 'string' },
@@ -40,6 +44,16 @@ export const restore = command(usage, async (values, [file = '']) => {
 		const { manifest, replaced } = await restoreBackup({
 			...{ file, database, random: systemRandom },
 			isForced: values.force === true,
+			async amend(copy, { bytes, sha256 }) {
+				const restored = {
+					action: 'backups.restore',
+					tenant_id: null,
+					file: resolve(file),
+				} as const;
+				await appendCopy(copy, thisCommand(), { ...restored, bytes, sha256 }).catch((error) => {
+					if (!(error instanceof AuditLogMissing)) throw error;
+				});
+			},
 			onProgress: progressLines(values.quiet === true),
 		});
 		const { bytes, tenants, created_at } = manifest;

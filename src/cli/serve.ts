@@ -87,7 +87,7 @@ export const serve = command(usage, async () => {
 	}
 	container.disk.start();
 	const running = startServer(container);
-	const commands = listenForCommands({ ...container, ...running, masterKey });
+	const commands = listenForCommands({ ...container, ...running });
 	log.info({ url: running.url, version, data_dir: settings.DATA_DIR }, 'Listening');
 
 	await signalled;

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { controlSocketPath } from '../app/control-socket.ts';
 import type { Settings } from '../config/settings.ts';
 import type { ErrorBody } from '../core/errors.ts';
+import { COMMAND_USER } from '../http/authentication.ts';
+import { commandUser } from './command-user.ts';
 import { CommandFailed } from './failure.ts';
 
 export interface Call {
@@ -47,7 +49,9 @@ export function serverOf(settings: Settings, { url, masterKeyFile }: Where): Ask
 	}
 	return {
 		name: `The server of ${settings.DATA_DIR}`,
-		ask: ask((path) => `http://chatapi${path}`, { unix }),
+		ask: ask((path) => `http://chatapi${path}`, {
+			...{ unix, headers: { [COMMAND_USER]: commandUser() } },
+		}),
 	};
 }
 

@@ -63,7 +63,7 @@ export const isUser = (caller: TenantCaller): caller is UserCaller => caller.use
 /** Whoever holds the master key, or management credentials of one plan. */
 export interface OperatorCaller {
 	kind: 'operator';
-	/** As the audit log names it: `master`, or the key of the management credentials. */
+	/** As the audit log names it: `master`, the key of the management credentials, or `commandCredential`. */
 	credential: string;
 	/** The plan it is confined to: other tenants do not exist for it. Null for the whole server. */
 	plan: PlanNo | null;
@@ -73,6 +73,13 @@ export interface OperatorCaller {
 	/** Of a request with `If-Match`: the versions that what it changes may have. */
 	ifMatch?: readonly number[];
 }
+
+/** Names of users as systems have them, those of a domain too. */
+const SYSTEM_USER = /^[A-Za-z0-9._@+\\-]{1,48}$/;
+
+/** How the audit log names the command line: with the user of the system who typed it, as far as that is known. */
+export const commandCredential = (user: unknown): string =>
+	typeof user === 'string' && SYSTEM_USER.test(user) ? `command:${user}` : 'command';
 
 /** Nobody in particular: `/health` and its like. */
 export interface VisitorCaller {

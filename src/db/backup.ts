@@ -43,6 +43,8 @@ export interface CopyTask {
 	/** So much room stays free for the server. */
 	lowWaterBytes: number;
 	onProgress: OnProgress;
+	/** Told of the whole, checked copy before it gets its name; what it throws keeps that from it. */
+	record(copy: FileDigest): Promise<void>;
 }
 
 export interface BackupTask extends CopyTask {
@@ -87,6 +89,7 @@ export async function backUp(task: BackupTask): Promise<Manifest> {
 		};
 		writeFileSync(draft.path('manifest'), manifestText(manifest), { mode: 0o600 });
 		syncPath(draft.path('manifest'));
+		await task.record(digest);
 		// The manifest first: where the file is, so is its manifest.
 		renameSync(draft.path('manifest'), manifestPath(target));
 		renameSync(copy, target);

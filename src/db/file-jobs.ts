@@ -9,15 +9,16 @@ import { openForReading } from './immutable.ts';
 import { DatabaseRefused } from './migrate.ts';
 import { type ExportJob, exportTenant } from './tenant-export.ts';
 import { checkTenantFile } from './tenant-file.ts';
+import { digestOf } from './whole-file.ts';
 
 /**
  * `copy`: a consistent copy of a database that others may be writing. `export`: the same of one tenant.
- * `check`: is a file sound? `check-tenant`: and fit to be imported?
+ * `check`: is a file sound? `check-tenant`: and fit to be imported? `digest`: what is its SHA-256?
  */
 export type FileJob =
 	| { name: 'copy'; from: string; to: string }
 	| ExportJob
-	| { name: 'check' | 'check-tenant'; path: string };
+	| { name: 'check' | 'check-tenant' | 'digest'; path: string };
 
 /** In the executable all modules are one, and the entry points lie side by side with their folders. */
 const WORKER = import.meta.path.startsWith('/$bunfs/')
@@ -28,7 +29,7 @@ const WORKER = import.meta.path.startsWith('/$bunfs/')
 const PROBLEMS_MAX = 10;
 
 /**
- * Does a job on a thread of its own and returns what it found: problems, for a check.
+ * Does a job on a thread of its own and returns what it found: problems, for a check; the digest.
  *
  * @throws DatabaseRefused, or an error with SQLite's code where there is one.
  */
@@ -55,7 +56,7 @@ const errorOf = ({ message, code, isRefusal }: Failure): Error =>
 	isRefusal ? new DatabaseRefused(message) : Object.assign(new Error(message), { code });
 
 /** Does a job where it is called. */
-export function doFileJob(job: FileJob): readonly string[] {
+export async function doFileJob(job: FileJob): Promise<readonly string[]> {
 	switch (job.name) {
 		case 'copy':
 			return copyDatabase(job);
@@ -65,6 +66,8 @@ export function doFileJob(job: FileJob): readonly string[] {
 			return checkFile(job.path);
 		case 'check-tenant':
 			return [...checkFile(job.path), ...checkTenantFile(job.path)];
+		case 'digest':
+			return [(await digestOf(job.path)).sha256];
 	}
 }
 

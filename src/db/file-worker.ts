@@ -4,9 +4,9 @@ import { DatabaseRefused, refusalOf } from './migrate.ts';
 
 declare const self: Worker & { close(): void };
 
-self.onmessage = ({ data: job }: MessageEvent<FileJob>) => {
+self.onmessage = async ({ data: job }: MessageEvent<FileJob>) => {
 	try {
-		postMessage({ value: doFileJob(job) });
+		postMessage({ value: await doFileJob(job) });
 	} catch (thrown) {
 		const isFull = String((thrown as { code?: string }).code).startsWith('SQLITE_FULL');
 		const error = isFull

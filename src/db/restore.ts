@@ -32,6 +32,8 @@ export interface RestoreTask {
 	database: string;
 	/** Put aside what is there now. */
 	isForced: boolean;
+	/** Writes into the checked copy what is to be true of it from its first moment on. */
+	amend(copy: string, manifest: Manifest): Promise<void>;
 	random: Pick<Random, 'bytes'>;
 	onProgress: OnProgress;
 }
@@ -74,6 +76,7 @@ export async function restoreBackup(task: RestoreTask): Promise<Restored> {
 		requireDigest(file, manifest, digest);
 		await requireContents(copy, manifest, onProgress);
 		renewEpochs(copy, task.random);
+		await task.amend(copy, manifest);
 		syncPath(copy);
 		renameSync(copy, pendingPath(database));
 		syncPath(dirname(database));
@@ -84,6 +87,9 @@ export async function restoreBackup(task: RestoreTask): Promise<Restored> {
 	}
 	return { manifest, replaced: finishRestore(database)?.replaced };
 }
+
+/** Whether a restore was cut short that the next start will finish. */
+export const isRestorePending = (database: string): boolean => existsSync(pendingPath(database));
 
 /**
  * Finishes a restore whose copy was complete. Safe to call again, whenever it was cut short.

@@ -4,7 +4,7 @@ import { type CopyTask, requireRoom, sizeOf, withGrowth } from './backup.ts';
 import { openDraft } from './draft.ts';
 import { runFileJob } from './file-jobs.ts';
 import { DatabaseRefused, refusalOf } from './migrate.ts';
-import { syncPath } from './whole-file.ts';
+import { digestOf, syncPath } from './whole-file.ts';
 
 /**
  * Writes the file of one tenant, beside a running server or not, and checks it as an import does before
@@ -26,6 +26,9 @@ export async function exportToFile(task: CopyTask & { tenant_id: string }): Prom
 			throw new DatabaseRefused(`${from} has what cannot be exported: ${problem}`);
 		}
 		syncPath(to);
+		await task.record(
+			await digestOf(to, (done) => onProgress({ stage: 'hashing', done, total: sizeOf(to) })),
+		);
 		renameSync(to, target);
 		syncPath(dirname(target));
 		return sizeOf(target);

@@ -32,7 +32,7 @@ export const FEATURES: Readonly<Record<string, readonly string[]>> = {
 	configuration: ['keys', 'plans', 'tenants'],
 	connections: [],
 	audit: [],
-	imports: ['presence', 'tenants'],
+	imports: ['audit', 'presence', 'tenants'],
 	keys: ['audit'],
 	plans: ['audit'],
 	tenants: ['audit', 'keys', 'plans'],

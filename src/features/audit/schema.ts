@@ -28,7 +28,8 @@ const Entry = Type.Object({
 	at: TimestampField,
 	credential: Type.String({
 		maxLength: 64,
-		description: '`master`, the key of management credentials, or `command` for the command line',
+		description:
+			'`master`, the key of management credentials, or `command:` and the user of the system who typed a command there',
 	}),
 	action: ActionField,
 	request_id: Type.String({ maxLength: 64, description: 'As in `X-Request-Id` of the answer' }),
@@ -53,9 +54,9 @@ const plan_id = 'plan_01jd5v8p3k7x2m9q4w6y0z1abc' as PlanId;
 
 export const listAudit = defineOperation({
 	name: 'audit.list',
-	summary: 'List what was done under /admin',
+	summary: 'List what was done under /admin, and by commands',
 	description:
-		'Ascending by `entry`. With `after` the first entries after it, with `before` the last ones before it, with neither the newest page. Of every change, and of every read of what belongs to a tenant. Management credentials are shown the entries of their own plan: of what was done while a tenant was on it, and of nothing else.',
+		'Ascending by `entry`. With `after` the first entries after it, with `before` the last ones before it, with neither the newest page. Of every change, and of every read of what belongs to a tenant, and of what commands take out as a file or bring in. Management credentials are shown the entries of their own plan: of what was done while a tenant was on it, and of nothing else.',
 	actor: 'operator',
 	input: Type.Object(
 		{

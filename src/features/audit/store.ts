@@ -56,7 +56,7 @@ const SQL = {
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 	chain: `SELECT ${COLUMNS} FROM audit a WHERE a.entry > ? ORDER BY a.entry LIMIT ?`,
 	counted: `SELECT seq FROM sqlite_sequence WHERE name = 'audit'`,
-	tenant: 'SELECT tenant FROM tenants WHERE tenant_id = ?',
+	scope: 'SELECT tenant, plan FROM tenants WHERE tenant_id = ?',
 };
 
 /** All SQL of the audit log. */
@@ -79,7 +79,7 @@ export function createAuditStore(db: Database) {
 	>(db, SQL.insert);
 	const chain = prepare<EntryRow, [number, number]>(db, SQL.chain);
 	const counted = prepare<{ seq: number }, []>(db, SQL.counted);
-	const tenant = prepare<{ tenant: TenantNo }, [string]>(db, SQL.tenant);
+	const scope = prepare<{ tenant: TenantNo; plan: PlanNo | null }, [string]>(db, SQL.scope);
 	const pages = new Map(
 		subsetsOf(FILTERS).flatMap((names) =>
 			[true, false].map((isForward) => [
@@ -142,7 +142,10 @@ export function createAuditStore(db: Database) {
 		listChain: (after: number, limit: number): { rows: EntryRow[]; counted: number } =>
 			lookAt(after, limit),
 		/** The number of a tenant, whatever has become of it; undefined for one that is not there. */
-		findTenant: (tenant_id: string): TenantNo | undefined => tenant.get(tenant_id)?.tenant,
+		findTenant: (tenant_id: string): TenantNo | undefined => scope.get(tenant_id)?.tenant,
+		/** The same with its plan: what an entry about it is filed under. */
+		findScope: (tenant_id: string): { tenant: TenantNo; plan: PlanNo | null } | undefined =>
+			scope.get(tenant_id) ?? undefined,
 	};
 }
 

@@ -13,7 +13,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { createEpoch } from '../../core/cursor.ts';
 import type { Effect } from '../../core/effect.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, assert } from '../../core/errors.ts';
 import type { PlanId, TenantId, TenantNo } from '../../core/ids.ts';
 import type { Random } from '../../core/random.ts';
 import type { Scope } from '../../db/change.ts';
@@ -21,10 +21,11 @@ import type { Stored } from '../../db/client.ts';
 import type { TenantFile } from '../../db/tenant-file.ts';
 import type { HalfDone, TenantRows } from '../../db/tenant-rows.ts';
 import type { Writer } from '../../db/writer.ts';
+import { type Act, type AuditTx, newAct, type Recorded, record } from '../audit/service.ts';
 import type { PresenceTx } from '../presence/service/last-seen.ts';
 import type { Receive, Received } from '../tenants/service/receiving.ts';
 
-export interface ImportsTx extends PresenceTx {
+export interface ImportsTx extends AuditTx, PresenceTx {
 	tenantRows: Stored<TenantRows>;
 }
 
@@ -41,6 +42,10 @@ export interface ImportsDeps {
 }
 
 export interface ImportOptions {
+	/** Whoever asked for it, as the audit log names them. */
+	by: Recorded;
+	/** What the file is, for the log. */
+	source: { file: string; sha256: string };
 	/** A copy of a tenant that lives on elsewhere: its cursors are not of this log. */
 	isNewEpoch: boolean;
 	/** Told how many rows are stored. */
@@ -126,9 +131,21 @@ export function createImports(deps: ImportsDeps) {
 		// What it has used is drawn from the pool that it comes into.
 		const joined: Effect[] =
 			typeof plan === 'string' ? [{ name: 'plan.changed', plan_id: plan as PlanId }] : [];
+		const act = newAct('tenants.import', { clock, random });
+		const head = { ...file.head, epoch: epoch ?? null };
 		const dropped = await change(
 			scope,
-			async (tx) => tx.tenantRows.finish(scope.tenant, row, { ...file.head, epoch: epoch ?? null }),
+			async (tx) => {
+				const left_out = await tx.tenantRows.finish(scope.tenant, row, head);
+				const told = {
+					rows,
+					sha256: options.source.sha256,
+					new_epoch: options.isNewEpoch,
+					left_out,
+				};
+				await recordImport(tx, options, { ...act, after: told }, file.tenant_id);
+				return left_out;
+			},
 			[changed, ...joined],
 		);
 		return { tenant_id: file.tenant_id, rows, dropped, hasUnreadablePassword };
@@ -196,6 +213,18 @@ export function createImports(deps: ImportsDeps) {
 }
 
 export type Imports = ReturnType<typeof createImports>;
+
+/** In the change that lets everybody see the tenant: there is no entry of one that never was seen. */
+async function recordImport(
+	tx: ImportsTx,
+	{ by, source }: ImportOptions,
+	act: Pick<Act, 'action' | 'at' | 'nonce' | 'after'>,
+	tenant_id: string,
+): Promise<void> {
+	const scope = await tx.audit.findScope(tenant_id);
+	assert(scope !== undefined, 'the tenant was just stored');
+	await record(tx, by, { ...act, ...scope, target: { tenant_id, file: source.file } });
+}
 
 /** A row that may not be here twice is no defect. */
 async function refusing<Value>(run: () => Promise<Value>): Promise<Value> {

@@ -256,7 +256,7 @@ export const resumeTenant = defineOperation({
 const Receipt = Type.Object(
 	{
 		tenant_id: TenantIdField,
-		deleted_by: Type.String({ maxLength: 128, description: '`master`, or a management key' }),
+		deleted_by: Type.String({ maxLength: 128, description: 'As the audit log names them' }),
 		started_at: TimestampField,
 		finished_at: TimestampField,
 		rows: Type.Record(Type.String({ pattern: '^[a-z_]{1,64}$', maxLength: 64 }), CountField, {

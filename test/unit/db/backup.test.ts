@@ -48,6 +48,7 @@ function given() {
 		clock: createFakeClock(),
 		lowWaterBytes: 0,
 		onProgress: silent,
+		record: async () => {},
 	};
 	return { folder, path, db, target, task };
 }
@@ -136,6 +137,25 @@ describe('a backup', () => {
 
 		expect(tenants).toEqual([]);
 		expect((await verifyBackup(task.target, silent)).tenants).toEqual([]);
+	});
+
+	test('is told of, whole and checked, before it has its name; what that throws keeps it from getting one', async () => {
+		const { task, target } = given();
+		const seen: unknown[] = [];
+		const record: BackupTask['record'] = async (copy) => {
+			seen.push({ ...copy, isThere: existsSync(target) });
+		};
+
+		const error = await rejectionOf(
+			backUp({ ...task, record: () => Promise.reject(new DatabaseRefused('not told of')) }),
+		);
+		const left = readdirSync(join(target, '..'));
+		const { bytes, sha256 } = await backUp({ ...task, record });
+
+		expect((error as Error).message).toBe('not told of');
+		expect(left).toEqual([]);
+		expect(seen).toEqual([{ bytes, sha256, isThere: false }]);
+		expect(existsSync(target)).toBe(true);
 	});
 
 	test('replaces no file', async () => {

@@ -14,7 +14,7 @@ import { systemRandom } from '../../../src/core/random.ts';
 import { backUp } from '../../../src/db/backup.ts';
 import { manifestPath } from '../../../src/db/manifest.ts';
 import { DatabaseRefused } from '../../../src/db/migrate.ts';
-import { finishRestore, restoreBackup } from '../../../src/db/restore.ts';
+import { finishRestore, type RestoreTask, restoreBackup } from '../../../src/db/restore.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
 import { dumpOf, EPOCHS, epochsIn, fillDatabase, insertMessage } from './filled.ts';
 import { useTempFolders } from './temp-folder.ts';
@@ -38,13 +38,17 @@ async function given() {
 		clock: createFakeClock(),
 		lowWaterBytes: 0,
 		onProgress() {},
+		record: async () => {},
 	});
 	db.close();
 	const dir = join(folder, 'new');
 	mkdirSync(dir);
 	const database = join(dir, 'chatapi.db');
-	const restore = (isForced = false, random: typeof systemRandom = systemRandom) =>
-		restoreBackup({ file, database, isForced, random, onProgress() {} });
+	const restore = (
+		isForced = false,
+		random: typeof systemRandom = systemRandom,
+		amend: RestoreTask['amend'] = async () => {},
+	) => restoreBackup({ file, database, isForced, random, amend, onProgress() {} });
 	return { folder, file, dir, database, restore };
 }
 
