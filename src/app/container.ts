@@ -109,16 +109,12 @@ export function createContainer(options: ContainerOptions) {
 		metadataBytesMax: settings.MAX_METADATA_BYTES,
 	};
 	const recordRead = createRecordRead({ ...persistence, clock, random });
-	const commandKey = Buffer.from(random.bytes(32)).toString('hex');
 	const parts: Parts = {
 		...options,
 		...persistence,
 		...realtime,
-		ids,
-		generations,
-		bounds,
-		recordRead,
-		commandKey,
+		...{ ids, generations, bounds, recordRead },
+		commandKey: Buffer.from(random.bytes(32)).toString('hex'),
 	};
 	const { presence, ...presenceParts } = createPresenceParts(parts);
 	const controlPlane = createControlPlane(parts);
@@ -150,7 +146,7 @@ export function createContainer(options: ContainerOptions) {
 		...presenceParts,
 		...{ meter, ...usageParts },
 		authentication,
-		...{ commandKey, recordCopy: createRecordCopy(parts) },
+		...{ commandKey: parts.commandKey, recordCopy: createRecordCopy(parts) },
 		useRecorder: createUseRecorder({ ...parts, takeUsed: authentication.takeUsed }),
 		authorizer,
 		pruner: createPruner({ ...persistence, clock, log, retentionMs: settings.EVENT_RETENTION }),

@@ -24,6 +24,7 @@ export const TIMERS: Readonly<Record<string, string>> = {
 	'src/app/container.ts': 'rests between the slices of an import, and of a purge',
 	'src/app/control-socket.ts': 'tells a command that its work goes on',
 	'src/app/lifecycle.ts': 'looks whether a stop has drained',
+	'src/cli/recording.ts': 'waits for a server that starts or stops',
 	'src/cli/sending.ts': 'looks how far a document is',
 	'src/cli/serve.ts': 'lets the last 503s out before the process ends',
 	'src/db/backup.ts': 'looks how far a copy has grown',
