@@ -233,12 +233,34 @@ describe('a document that cannot be', () => {
 			'VALIDATION_ERROR',
 			'/tenants/0/rate_limit',
 		],
+		[
+			'has smtp without its password',
+			{ tenants: [{ name: 'A', smtp: { host: 'a.com', port: 25, user: 'a' } }] },
+			'VALIDATION_ERROR',
+			'/tenants/0/smtp/pass',
+		],
 		['says prune_ids without prune', { prune_ids: [] }, 'VALIDATION_ERROR', 'prune_ids'],
 	] as const) {
 		test(`and ${claim} is refused by its place, before anything is made`, async () => {
 			expect(await refusal(document as unknown as Document)).toEqual([code, field]);
 		});
 	}
+
+	test('and sends a password elsewhere, or makes one key too many, is refused in a dry run too', async () => {
+		const smtp = { host: 'a.com', port: 25, user: 'a' };
+		const keys = (prefix: string) =>
+			Array.from({ length: 60 }, (_, index) => ({ ...key, name: `${prefix}${index}` }));
+		await apply({
+			tenants: [{ name: 'There', smtp: { ...smtp, pass: 'correct horse' }, keys: keys('a') }],
+		});
+
+		const moved: Document = { tenants: [{ name: 'There', smtp: { ...smtp, host: 'b.com' } }] };
+		expect(await refusal(moved)).toEqual(['VALIDATION_ERROR', '/tenants/0/smtp/pass']);
+		const more: Document = { tenants: [{ name: 'There', keys: keys('b') }] };
+		expect(await refusal(more)).toEqual(['CONFLICT', '/tenants/0/keys/40']);
+		const port: Document = { tenants: [{ name: 'There', smtp: { ...smtp, port: 26 } }] };
+		expect((await apply(port)).changes).toHaveLength(1);
+	});
 
 	test('and means one of two of the same name says which, by id', async () => {
 		const { tenant_id } = await app.tenant({ name: 'Twin' });

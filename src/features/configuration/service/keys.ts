@@ -4,7 +4,7 @@ import type { KeyId, TenantId } from '../../../core/ids.ts';
 import type { OutputOf } from '../../../core/operation.ts';
 import { expandGrants } from '../../../core/permissions.ts';
 import type { listKeys } from '../../keys/schema.ts';
-import { expiryOf } from '../../keys/service/changes.ts';
+import { expiryOf, requireRoom } from '../../keys/service/changes.ts';
 import type { Change, KeyWanted } from '../schema.ts';
 import { differenceOf } from './differences.ts';
 import { isPruned, keep, located, only, type Pass } from './pass.ts';
@@ -27,12 +27,16 @@ export async function reconcileKeys(
 	const there = owner.tenant_id === null ? [] : await allKeys(pass, owner.tenant_id);
 	const byName = Map.groupBy(there, ({ name }) => name);
 	const byId = new Map(there.map((key) => [key.key_id, key]));
+	let count = there.length;
 	for (const [index, key] of wanted.entries()) {
 		await located(`${place}/keys/${index}`, async () => {
 			expandGrants(key.permissions);
 			const before = find(key, byName, byId);
-			if (before === undefined) await create(pass, owner, key, now);
-			else await update(pass, owner, { wanted: key, before, now });
+			if (before === undefined) {
+				// A dry run tells of it, too.
+				requireRoom(count++);
+				await create(pass, owner, key, now);
+			} else await update(pass, owner, { wanted: key, before, now });
 		});
 	}
 	for (const { key_id, name } of there) {

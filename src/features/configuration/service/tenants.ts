@@ -1,8 +1,10 @@
 import { AppError } from '../../../core/errors.ts';
 import type { PlanId, TenantId } from '../../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
+import type { SmtpPatch } from '../../../core/smtp.ts';
 import type { createTenant, getTenant } from '../../tenants/schema.ts';
 import { rateOf } from '../../tenants/service/rate.ts';
+import { mergedSmtp } from '../../tenants/service/smtp.ts';
 import type { FieldChange, TenantWanted } from '../schema.ts';
 import { differenceOf, plainOf } from './differences.ts';
 import { reconcileKeys, tellNew } from './keys.ts';
@@ -41,6 +43,7 @@ async function create(pass: Pass, wanted: TenantWanted): Promise<TenantId | null
 	const { plan: _plan, plan_id: _id, tenant_id: _pin, keys, ...fields } = wanted;
 	const plan = await planOf(pass, wanted);
 	requireRate(fields);
+	if (fields.smtp != null) mergedSmtp(null, fields.smtp);
 	const told = [...planChange(null, plan), ...newFields(fields)];
 	const change = { action: 'created' as const, kind: 'tenant' as const, name: wanted.name };
 	const firstKey = [{ field: 'permissions', before: null, after: ['full_access'] }];
@@ -89,6 +92,8 @@ async function update(pass: Pass, wanted: TenantWanted, tenant_id: TenantId): Pr
 	const { patch, fields: changed } = differenceOf(before, plainFields);
 	const mail = smtpDifference(before, smtp);
 	if (mail !== undefined) {
+		// A dry run tells of what is missing, too.
+		if (mail.patch !== null) mergedSmtp(before.smtp, mail.patch);
 		patch.smtp = mail.patch;
 		changed.push(...mail.fields);
 	}
@@ -179,7 +184,7 @@ export function writtenSmtp({ smtp }: Pick<ShownTenant, 'smtp'>): object | null 
 function smtpDifference(
 	before: ShownTenant,
 	smtp: TenantWanted['smtp'],
-): { patch: object | null; fields: FieldChange[] } | undefined {
+): { patch: SmtpPatch | null; fields: FieldChange[] } | undefined {
 	if (smtp === undefined) return undefined;
 	const { pass, ...written } = smtp ?? {};
 	const wanted = smtp === null ? null : written;
@@ -187,7 +192,7 @@ function smtpDifference(
 	const isUnreadable = pass !== undefined && before.smtp?.password !== 'set';
 	if (fields.length === 0 && !isUnreadable) return undefined;
 	if (wanted === null) return { patch: null, fields };
-	if (pass === undefined) return { patch: patch.smtp as object, fields };
+	if (pass === undefined) return { patch: patch.smtp as SmtpPatch, fields };
 	const secret = { field: 'smtp.pass', before: null, after: '(secret)' };
-	return { patch: { ...(patch.smtp as object), pass }, fields: [...fields, secret] };
+	return { patch: { ...(patch.smtp as SmtpPatch), pass }, fields: [...fields, secret] };
 }

@@ -55,10 +55,14 @@ export function newKey(
 
 /** Stores a new key. @throws `CONFLICT` where the tenant has as many as it may. */
 export async function insertKey(tx: KeysTables, tenant: TenantNo, { row }: NewKey): Promise<void> {
-	if ((await tx.keys.count(tenant)) >= KEYS_MAX) {
-		throw new AppError('CONFLICT', `At most ${KEYS_MAX} API keys: revoke one first`);
-	}
+	requireRoom(await tx.keys.count(tenant));
 	await tx.keys.insert({ ...row, tenant });
+}
+
+/** Whether a tenant with so many keys may have one more. @throws `CONFLICT`. */
+export function requireRoom(count: number): void {
+	if (count < KEYS_MAX) return;
+	throw new AppError('CONFLICT', `At most ${KEYS_MAX} API keys: revoke one first`);
 }
 
 /** A live key of the tenant. @throws `NOT_FOUND`. */

@@ -23,15 +23,24 @@ export function smtpAfter(
 	vault: Vault,
 ): SmtpColumns {
 	if (patch === null) return { smtp: null, smtp_secret: null };
-	const { pass, ...rest } = patch;
-	const earlier: StoredSmtp | null = fromJsonColumn(before.smtp);
-	const merged = mergePatch(earlier ?? {}, rest) as Partial<StoredSmtp>;
-	for (const name of NEEDED) if (merged[name] === undefined) throw missing(name);
-	const isElsewhere = merged.host !== earlier?.host || merged.user !== earlier?.user;
-	if (pass === undefined && isElsewhere) throw missing('pass');
+	const { pass } = patch;
+	const merged = mergedSmtp(fromJsonColumn(before.smtp), patch);
 	const isKept = pass === undefined || pass === passwordOf(before, vault);
 	const smtp_secret = isKept ? before.smtp_secret : Buffer.from(vault.seal(pass, aboutOf(before)));
 	return { smtp: JSON.stringify(merged), smtp_secret };
+}
+
+/**
+ * What a merge patch makes of it, but for the password: for who only wants to know whether it can be made, too.
+ *
+ * @throws `VALIDATION_ERROR` as `smtpAfter`.
+ */
+export function mergedSmtp(earlier: StoredSmtp | null, { pass, ...rest }: SmtpPatch): StoredSmtp {
+	const merged = mergePatch(earlier ?? {}, rest) as StoredSmtp;
+	for (const name of NEEDED) if (merged[name] === undefined) throw missing(name);
+	const isElsewhere = merged.host !== earlier?.host || merged.user !== earlier?.user;
+	if (pass === undefined && isElsewhere) throw missing('pass');
+	return merged;
 }
 
 /** As operators see it; the password only whether it can be read. */
