@@ -26,10 +26,11 @@ export interface FootprintPlan {
 }
 
 /**
- * The runtime collects what connecting has left behind once it has had nothing to do for 10 to 20 s (seen on
- * both servers): before that it is garbage that is weighed.
+ * The runtime collects what connecting has left behind once it has had nothing to do for a while, in two or
+ * three steps, the last of them 10 to 45 s after it (seen on both servers; late on a busy machine): before
+ * that it is garbage that is weighed.
  */
-const IDLE_MS = 25_000;
+const IDLE_MS = 60_000;
 /** Sockets that are opened before the count begins: the first ones also load code and grow the heap. */
 const WARM_SOCKETS = 2_000;
 const MEMBERS_PER_ROOM = 1_000;
