@@ -113,6 +113,7 @@ export const CursorField = Type.String({
 	minLength: 16,
 	maxLength: 16,
 	description: 'Place in the event log of the tenant; compares as text',
+	error: 'Must be a cursor: the cursor of an event or message, or an as_of',
 });
 
 // The format is for the docs: the pattern beside it says all. TypeBox refuses a format it does not know, and
@@ -148,6 +149,7 @@ export const PageCursorField = Type.String({
 	minLength: 1,
 	maxLength: 256,
 	description: '`next_cursor` of the page before',
+	error: 'Must be the next_cursor of the page before',
 });
 
 export const NextCursorField = nullable(PageCursorField);

@@ -12,7 +12,11 @@ export function requireVersion(
 	version: number,
 ): void {
 	if (ifMatch === undefined || ifMatch.includes(version)) return;
-	throw new AppError('PRECONDITION_FAILED', 'It has changed: its version is another', {
-		field: 'If-Match',
-	});
+	throw new AppError(
+		'PRECONDITION_FAILED',
+		'It has changed since: read it again, and send its present ETag',
+		{
+			field: 'If-Match',
+		},
+	);
 }

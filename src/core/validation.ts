@@ -131,18 +131,65 @@ function describe(error: ValueError | undefined): AppError {
 	return new AppError('VALIDATION_ERROR', messageOf(error), fieldOf(error.path));
 }
 
-function messageOf({ type, schema, message }: ValueError): string {
+function messageOf({ type, path, schema, message }: ValueError): string {
 	switch (type) {
 		case ValueErrorType.ObjectAdditionalProperties:
-			return 'Unknown field';
+			return unknownFieldOf(path, schema);
 		case ValueErrorType.ObjectRequiredProperty:
 			return 'Missing field';
 		case ValueErrorType.IntegerMinimum:
 		case ValueErrorType.IntegerMaximum:
 		case ValueErrorType.NumberMinimum:
 		case ValueErrorType.NumberMaximum:
-			return `Must be between ${schema.minimum} and ${schema.maximum}`;
+			return schema.maximum === Number.MAX_SAFE_INTEGER
+				? `Must be at least ${schema.minimum}`
+				: `Must be between ${schema.minimum} and ${schema.maximum}`;
 		default:
-			return typeof schema.error === 'string' ? schema.error : message;
+			return typeof schema.error === 'string'
+				? schema.error
+				: (plainWords(type, schema) ?? message);
+	}
+}
+
+/** A field that is nested has its siblings named; at the top, some of them belong into the path. */
+function unknownFieldOf(path: string, { properties }: TSchema): string {
+	const known = Object.keys(properties ?? {});
+	const isNested = path.indexOf('/', 1) !== -1;
+	return isNested && known.length > 0
+		? `Unknown field. Must be one of: ${known.join(', ')}`
+		: 'Unknown field';
+}
+
+/** What a value must be where its schema has no sentence of its own. */
+function plainWords(type: ValueErrorType, schema: TSchema): string | undefined {
+	switch (type) {
+		case ValueErrorType.String:
+			return 'Must be a string';
+		case ValueErrorType.StringMinLength:
+			return schema.minLength === 1
+				? 'Must not be empty'
+				: `Must have at least ${schema.minLength} characters`;
+		case ValueErrorType.StringMaxLength:
+			return `Must have at most ${schema.maxLength} characters`;
+		case ValueErrorType.Integer:
+			return 'Must be a whole number';
+		case ValueErrorType.Number:
+			return 'Must be a number';
+		case ValueErrorType.Boolean:
+			return 'Must be true or false';
+		case ValueErrorType.Array:
+			return 'Must be an array';
+		case ValueErrorType.ArrayMinItems:
+			return schema.minItems === 1
+				? 'Must not be empty'
+				: `Must have at least ${schema.minItems} items`;
+		case ValueErrorType.ArrayMaxItems:
+			return `Must have at most ${schema.maxItems} items`;
+		case ValueErrorType.ArrayUniqueItems:
+			return 'Must have each item once';
+		case ValueErrorType.Object:
+			return 'Must be an object';
+		default:
+			return undefined;
 	}
 }

@@ -5,7 +5,7 @@ import type { Operation } from '../core/operation.ts';
 const ERROR_EXAMPLES: Readonly<Record<ErrorCode, Pick<ErrorBody, 'message' | 'field'>>> = {
 	VALIDATION_ERROR: { message: 'Unknown field', field: 'title' },
 	AUTHENTICATION_ERROR: { message: 'Invalid API key' },
-	AUTHORIZATION_ERROR: { message: 'The role in this room is too low' },
+	AUTHORIZATION_ERROR: { message: 'Needs the role moderator in this room' },
 	QUOTA_EXCEEDED: {
 		message:
 			"Quota exceeded: messages_per_month of this tenant's plan is used up (1000000), until 2026-12-01T00:00:00.000Z",
@@ -13,7 +13,10 @@ const ERROR_EXAMPLES: Readonly<Record<ErrorCode, Pick<ErrorBody, 'message' | 'fi
 	NOT_FOUND: { message: 'Not found' },
 	METHOD_NOT_ALLOWED: { message: 'Method not allowed' },
 	CONFLICT: { message: 'It exists in another state' },
-	PRECONDITION_FAILED: { message: 'It has changed: its version is another', field: 'If-Match' },
+	PRECONDITION_FAILED: {
+		message: 'It has changed since: read it again, and send its present ETag',
+		field: 'If-Match',
+	},
 	PAYLOAD_TOO_LARGE: { message: 'Must be at most 16384 bytes of UTF-8', field: 'content' },
 	UNSUPPORTED_MEDIA_TYPE: {
 		message: 'The body must be declared as Content-Type: application/json',

@@ -12,7 +12,8 @@ export function createUnknownRoute(routes: () => readonly { method: string; path
 		patterns ??= routes().map(({ method, path }) => ({ method, pattern: patternOf(path) }));
 		const { path } = requestTarget(request.url);
 		const methods = patterns.filter(({ pattern }) => pattern.test(path));
-		if (methods.length === 0) return new AppError('NOT_FOUND', 'Route not found');
+		if (methods.length === 0)
+			return new AppError('NOT_FOUND', 'Route not found: /swagger has them all');
 		const allow = [...new Set(methods.map(({ method }) => method))].join(', ');
 		return new AppError('METHOD_NOT_ALLOWED', `Method not allowed. Must be one of: ${allow}`, {
 			allow,

@@ -323,7 +323,9 @@ const isBackend = (
 function requestedUser(request: Request, query: URLSearchParams): UserId | null {
 	const inHeader = userIdOf(request.headers);
 	if (query.has('token') && (hasCredential(request) || query.getAll('token').length > 1)) {
-		throw new AppError('VALIDATION_ERROR', 'There must be one credential', { field: 'token' });
+		throw new AppError('VALIDATION_ERROR', 'Send one token, and no other credential beside it', {
+			field: 'token',
+		});
 	}
 	for (const name of query.keys()) {
 		if (name === 'user_id' || name === 'token' || name === 'cursor') continue;

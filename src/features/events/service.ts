@@ -54,7 +54,7 @@ export function startAt(ends: LogEnds, wireCursor: string): Start {
 
 const LOST: Readonly<Record<Lost, string>> = {
 	expired: 'Events after this cursor are kept no longer: read anew and go on from as_of',
-	unknown: 'No cursor of this log as it is now: read anew and go on from as_of',
+	unknown: 'This cursor is not of this log: read anew and go on from as_of',
 };
 
 export interface EventsDeps {

@@ -138,7 +138,11 @@ export function createNotifications(deps: NotificationsDeps) {
 		const { epoch, last_cursor } = headOf(tenant);
 		const cursor = decodeCursor(wireCursor);
 		if (cursor?.epoch !== epoch) {
-			throw new AppError('CONFLICT', 'No cursor of this log as it is now', { field: 'cursor' });
+			throw new AppError(
+				'CONFLICT',
+				'This cursor is not of this log: load anew, and confirm what comes from then on',
+				{ field: 'cursor' },
+			);
 		}
 		const through = Math.min(cursor.number, last_cursor);
 		deps.attempts.forget(tenant_id, user_id, through);

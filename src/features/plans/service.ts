@@ -154,7 +154,10 @@ export function createPlans({ writer, read, clock, ids, random }: PlansDeps) {
 			return writer.commit(controlPlane(caller), async (tx) => {
 				const row = await requirePlan(tx, caller, plan_id);
 				if (await tx.plans.hasTenant(row.plan)) {
-					throw new AppError('CONFLICT', 'Tenants are on this plan');
+					throw new AppError(
+						'CONFLICT',
+						'Tenants are on this plan: move them to another one, or purge those that are deleted',
+					);
 				}
 				await tx.plans.removeKeys(row.plan);
 				await tx.plans.remove(row.plan);

@@ -35,6 +35,8 @@ export function problemsOf(answer: Answer, expected: Refusal): string[] {
 	try {
 		const { field, message } = errorOf(answer);
 		if (message === '') problems.push('says nothing');
+		// The schema library's own words, and patterns: for nobody who reads an API's answers.
+		if (/^Expected (?!a WebSocket)|\^.*\$/.test(message)) problems.push(`says: ${message}`);
 		if (expected.field !== undefined && !isAbout(field, expected.field)) {
 			problems.push(`names the field ${field}, not ${expected.field}`);
 		}

@@ -89,7 +89,10 @@ describe('the input parser', () => {
 		],
 		['a number below', { name: 'a', limit: 0 }, 'limit', 'Must be between 1 and 100'],
 		['a number above', { name: 'a', limit: 101 }, 'limit', 'Must be between 1 and 100'],
-		['a broken number', { name: 'a', limit: 1.5 }, 'limit', 'Expected integer'],
+		['no list', { name: 'a', members: 'b' }, 'members', 'Must be an array'],
+		['no text', { name: 'a', content: 5 }, 'content', 'Must be a string'],
+		['empty text', { name: 'a', content: '' }, 'content', 'Must not be empty'],
+		['a broken number', { name: 'a', limit: 1.5 }, 'limit', 'Must be a whole number'],
 		[
 			'a nested wrong',
 			{ name: 'a', members: [{ id: 'b' }, { id: '' }] },
@@ -100,13 +103,13 @@ describe('the input parser', () => {
 			'a nested unknown',
 			{ name: 'a', members: [{ id: 'b', x: 1 }] },
 			'/members/0/x',
-			'Unknown field',
+			'Unknown field. Must be one of: id',
 		],
 		[
 			'too many items',
 			{ name: 'a', members: [{ id: 'b' }, { id: 'c' }, { id: 'd' }] },
 			'members',
-			undefined,
+			'Must have at most 2 items',
 		],
 	])('refuses %s and names it', (_, input, field, message) => {
 		const error = appErrorOf(() => parse(input));

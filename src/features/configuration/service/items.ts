@@ -22,7 +22,7 @@ type Wanted = InputOf<typeof applyConfiguration>;
  */
 export function itemsOf({ plans = [], tenants = [], ...rest }: Wanted, now: number): Item[] {
 	if (rest.prune_ids !== undefined && rest.prune !== true) {
-		throw new AppError('VALIDATION_ERROR', 'Only with prune', { field: 'prune_ids' });
+		throw new AppError('VALIDATION_ERROR', 'Goes with prune=true only', { field: 'prune_ids' });
 	}
 	requireNames('/plans', plans);
 	requireNames('/tenants', tenants);

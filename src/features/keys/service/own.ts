@@ -140,7 +140,10 @@ function requireNoMore({ permissions }: OwnCaller, wanted: ReadonlySet<Permissio
 /** @throws `AUTHORIZATION_ERROR` for a key that outlives the caller's. */
 function requireNoLonger({ expires_at }: OwnCaller, key: KeyRow): void {
 	if (expires_at === null || (key.expires_at !== null && key.expires_at <= expires_at)) return;
-	throw new AppError('AUTHORIZATION_ERROR', 'The API key ends before this one');
+	throw new AppError(
+		'AUTHORIZATION_ERROR',
+		'An API key neither changes nor rotates one that ends later than itself',
+	);
 }
 
 /** A key that ends makes none that outlives it. */
