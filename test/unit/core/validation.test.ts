@@ -103,7 +103,7 @@ describe('the input parser', () => {
 			'a nested unknown',
 			{ name: 'a', members: [{ id: 'b', x: 1 }] },
 			'/members/0/x',
-			'Unknown field. Must be one of: id',
+			'Unknown field. Must be one of: id, metadata',
 		],
 		[
 			'too many items',
