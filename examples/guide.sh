@@ -62,12 +62,13 @@ stop() {
 start() {
 	[ -z "$is_running" ] || return 0
 	stop
+	[ -x "$binary" ] || fail "$binary is not there: npm run build makes it"
 	log=$folder/log-$1
 	(cd "$folder" && LISTEN_ADDR=":$PORT" exec "$binary") >"$log" &
 	server=$!
 	for _ in $(seq 100); do
 		! grep -q '"msg":"Listening"' "$log" || return 0
-		kill -0 "$server" 2>/dev/null || fail "the server ended: $(cat "$log")"
+		kill -0 "$server" 2>/dev/null || fail "the server ended; PORT or BASE may help. It said: $(cat "$log")"
 		sleep 0.1
 	done
 	fail 'the server did not listen within ten seconds'

@@ -103,7 +103,7 @@ export const OPTIONS = {
 			}),
 		),
 		'',
-		'Origins whose pages may open sockets of tenants without allowed_origins, separated by commas; * for any.',
+		'Origins whose pages may act for users of tenants without allowed_origins, over REST and sockets, separated by commas; * for any.',
 	),
 	TRUSTED_PROXIES: option(
 		'ranges',
