@@ -50,7 +50,8 @@ const WebhookUrlField = Type.String({
 
 const OriginsField = Type.Array(OriginField, {
 	maxItems: 100,
-	description: 'Origins whose pages may act for its users, over REST and sockets. Default: ALLOWED_ORIGINS',
+	description:
+		'Origins whose pages may act for its users, over REST and sockets. Default: ALLOWED_ORIGINS',
 });
 
 const StatusField = oneOf('status', ['active', 'suspended', 'deleting', 'purging']);
