@@ -1,10 +1,11 @@
 /** Runs every check and every test there is, and sums them up in its last line: `npm test`. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { run } from './runner/command.ts';
-import { readReport, type Tally, tally } from './runner/report.ts';
+import type { Tally } from './runner/report.ts';
+import { runSuite, scheduleOf } from './runner/suite-run.ts';
 import {
 	ALLOWED_SKIPS,
 	type Check,
@@ -17,41 +18,60 @@ import {
 const ROOT = join(import.meta.dir, '..');
 const IS_CI = process.env.CI === 'true';
 
-const HELP = `Usage: npm test [-- --only <step>[,<step>…]]
+/**
+ * How many test files run at once. Many of them wait a good part of their time, so that even one core
+ * serves two; what they wait for has deadlines, so that no core serves more.
+ */
+const LANES_DEFAULT = Math.min(8, Math.max(2, availableParallelism()));
+const LANES_MAX = 64;
+
+const HELP = `Usage: npm test [-- [--only <step>[,<step>…]] [--lanes <number>]]
 
 Runs, in this order:
 ${STEPS.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`).join('\n')}
 
   --only   just these steps; the binary is built where one of them needs it
+  --lanes  how many test files run at once where a step allows it (here ${LANES_DEFAULT})
   --help   this text
 
 Under CI=true a skipped test fails unless test/runner/suites.ts lists it.`;
 
-/** The steps to run, or what is wrong with the arguments. */
-function stepsOf(args: string[]): { steps: Step[] } | { exitCode: number; text: string } {
+interface Plan {
+	steps: Step[];
+	lanes: number;
+}
+
+/** What to run, or what is wrong with the arguments. */
+function planOf(args: string[]): Plan | { exitCode: number; text: string } {
 	let only: string[];
+	let lanes: number;
 	try {
 		const { values } = parseArgs({
 			args,
 			options: {
 				only: { type: 'string', multiple: true, default: [] },
+				lanes: { type: 'string', default: String(LANES_DEFAULT) },
 				help: { type: 'boolean', short: 'h', default: false },
 			},
 		});
 		if (values.help) return { exitCode: 0, text: HELP };
 		only = values.only.flatMap((names) => names.split(',')).filter((name) => name !== '');
+		lanes = Number(values.lanes);
 	} catch (error) {
 		return { exitCode: 2, text: `${error instanceof Error ? error.message : error}\n\n${HELP}` };
 	}
 	const unknown = only.filter((name) => !STEPS.some((step) => step.name === name));
 	if (unknown.length > 0)
 		return { exitCode: 2, text: `No step is called ${unknown.join(', ')}\n\n${HELP}` };
-	if (only.length === 0) return { steps: STEPS.filter((step) => !isLeftOut(step)) };
+	if (!Number.isInteger(lanes) || lanes < 1 || lanes > LANES_MAX)
+		return { exitCode: 2, text: `--lanes is a number from 1 to ${LANES_MAX}\n\n${HELP}` };
+	if (only.length === 0) return { steps: STEPS.filter((step) => !isLeftOut(step)), lanes };
 	const wanted = STEPS.filter((step) => only.includes(step.name));
 	const needsBuild = wanted.some((step) => step.kind === 'suite' && step.needsBuild);
-	return {
-		steps: STEPS.filter((step) => wanted.includes(step) || (step.name === 'build' && needsBuild)),
-	};
+	const steps = STEPS.filter(
+		(step) => wanted.includes(step) || (step.name === 'build' && needsBuild),
+	);
+	return { steps, lanes };
 }
 
 const isLeftOut = (step: Step): boolean =>
@@ -61,9 +81,6 @@ const filesOf = (suite: Suite): string[] =>
 	[
 		...new Set(suite.files.flatMap((glob) => [...new Bun.Glob(glob).scanSync({ cwd: ROOT })])),
 	].sort();
-
-/** Of one test. It ends what hangs; a slow machine must not meet it. */
-const TEST_TIMEOUT_MS = 120_000;
 
 const NOTHING: Tally = { passed: 0, failed: [], skipped: [], problems: [] };
 
@@ -76,49 +93,35 @@ async function runCheck(check: Check, deadlineMs: number): Promise<Tally> {
 	return { ...NOTHING, failed: [`npm run ${check.script}: ${how}`] };
 }
 
-async function runSuite(suite: Suite, deadlineMs: number, reports: string): Promise<Tally> {
-	const files = filesOf(suite);
-	const report = join(reports, `${suite.name}.xml`);
-	const paths = files.map((file) => `./${file}`);
-	// Bun reads no timeout from bunfig.toml.
-	const limits = ['--timeout', String(TEST_TIMEOUT_MS)];
-	const reporter = ['--reporter=junit', `--reporter-outfile=${report}`];
-	const { exitCode, isLate, output } =
-		files.length === 0
-			? { exitCode: 1, isLate: false, output: '' }
-			: await run([process.execPath, 'test', ...limits, ...reporter, ...paths], {
-					cwd: ROOT,
-					deadlineMs,
-					onLine: (line) => {
-						const file = /^(\S+\.test\.ts):$/.exec(line)?.[1];
-						if (file !== undefined) console.log(`   ${file}`);
-					},
-				});
-	const outcomes = readReport(readIfThere(report));
-	const counted = tally({ files, exitCode, outcomes, isCi: IS_CI, allowedSkips: ALLOWED_SKIPS });
-	const problems = isLate
-		? [`not done after ${Math.round(deadlineMs / 1000)} s, ended`]
-		: counted.problems;
-	if (counted.failed.length + problems.length > 0) console.log(`\n${output.trimEnd()}\n`);
-	return { ...counted, problems };
+/** What every step of a run is told. */
+interface Setting {
+	lanes: number;
+	/** The folder for what `bun test` reports. */
+	reports: string;
 }
 
-/** The report, which is missing when the runner was killed. */
-function readIfThere(path: string): string {
-	try {
-		return readFileSync(path, 'utf8');
-	} catch {
-		return '';
-	}
+async function runFiles(suite: Suite, deadlineMs: number, setting: Setting): Promise<Tally> {
+	const result = await runSuite({
+		...setting,
+		schedule: scheduleOf(filesOf(suite), suite),
+		deadlineMs,
+		root: ROOT,
+		isCi: IS_CI,
+		allowedSkips: ALLOWED_SKIPS,
+		print: console.log,
+	});
+	const slowest = result.slowest.map(({ file, seconds }) => `${file} ${seconds.toFixed(1)} s`);
+	console.log(`   slowest: ${slowest.join(', ')}`);
+	return result;
 }
 
-async function runStep(step: Step, deadlineMs: number, reports: string): Promise<Tally> {
+async function runStep(step: Step, deadlineMs: number, setting: Setting): Promise<Tally> {
 	console.log(`\n== ${step.name}: ${step.summary}`);
 	if (deadlineMs <= 0) return { ...NOTHING, problems: ['no time was left to run it'] };
 	const startedAt = performance.now();
 	const limitMs = Math.min(deadlineMs, step.deadlineMs);
 	const result =
-		step.kind === 'check' ? await runCheck(step, limitMs) : await runSuite(step, limitMs, reports);
+		step.kind === 'check' ? await runCheck(step, limitMs) : await runFiles(step, limitMs, setting);
 	const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
 	const failures = result.failed.length + result.problems.length;
 	const counts = `${result.passed} passed, ${failures} failed, ${result.skipped.length} skipped`;
@@ -142,7 +145,7 @@ function conclude(results: readonly { step: Step; result: Tally }[]): boolean {
 }
 
 async function main(args: string[]): Promise<number> {
-	const plan = stepsOf(args);
+	const plan = planOf(args);
 	if ('text' in plan) {
 		console.log(plan.text);
 		return plan.exitCode;
@@ -159,7 +162,7 @@ async function main(args: string[]): Promise<number> {
 				continue;
 			}
 			const leftMs = RUN_DEADLINE_MS - (performance.now() - startedAt);
-			const result = await runStep(step, leftMs, reports);
+			const result = await runStep(step, leftMs, { lanes: plan.lanes, reports });
 			if (step.name === 'build') isBuilt = result.passed === 1;
 			results.push({ step, result });
 		}

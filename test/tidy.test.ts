@@ -88,6 +88,18 @@ test('every test file belongs to one suite of `npm test`', () => {
 	expect(claimed.sort()).toEqual(filesBelow('test/**/*.{test,spec}.*'));
 });
 
+test('what a suite says of single files, it says of files that it has', () => {
+	const said = STEPS.filter((step) => step.kind === 'suite').flatMap((suite) => {
+		const named = [...(suite.first ?? []), ...(suite.alone === 'all' ? [] : suite.alone)];
+		const files = suite.files.flatMap(filesBelow);
+		return named.map((file) => ({ file, isThere: files.includes(file) }));
+	});
+
+	expect(said.length).toBeGreaterThan(0);
+	expect(said.filter(({ isThere }) => !isThere)).toEqual([]);
+	expect(new Set(said.map(({ file }) => file)).size).toBe(said.length);
+});
+
 test('operations and events are named, bounded, and shown by an example that fits', async () => {
 	const modules = await Promise.all(
 		filesBelow('src/features/*/schema.ts').map((path) => import(join(ROOT, path))),

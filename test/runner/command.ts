@@ -12,9 +12,30 @@ export interface Finished {
 /** How long a pipe that a stray grandchild still holds is listened to. */
 const DRAIN_MS = 1000;
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** What ends each command that runs, with everything that it started. */
+const running = new Set<() => void>();
+
+/** Asked to end, this process takes all of its commands along. */
+function interrupted(): void {
+	for (const kill of running) kill();
+	process.exit(130);
+}
+
+function enter(kill: () => void): void {
+	if (running.size === 0) for (const signal of SIGNALS) process.on(signal, interrupted);
+	running.add(kill);
+}
+
+function leave(kill: () => void): void {
+	running.delete(kill);
+	if (running.size === 0) for (const signal of SIGNALS) process.off(signal, interrupted);
+}
+
 /**
  * Runs a command in a process group of its own and resolves when it has ended. At the deadline, and
- * when this process is asked to end, the whole group is killed.
+ * when this process is asked to end, the whole group is killed. Several may run at once.
  */
 export function run(
 	command: readonly [string, ...string[]],
@@ -48,14 +69,9 @@ export function run(
 		}
 	}
 
-	function interrupted(): void {
-		kill();
-		process.exit(130);
-	}
-
 	listen(child.stdout);
 	listen(child.stderr);
-	for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupted);
+	enter(kill);
 	const deadline = setTimeout(() => {
 		isLate = true;
 		kill();
@@ -66,8 +82,7 @@ export function run(
 		function finish(exitCode: number): void {
 			clearTimeout(deadline);
 			clearTimeout(drain);
-			for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-				process.off(signal, interrupted);
+			leave(kill);
 			kill();
 			resolve({ exitCode, isLate, output });
 		}

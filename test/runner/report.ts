@@ -87,6 +87,7 @@ export function tally({ files, exitCode, outcomes, isCi, allowedSkips }: Run): T
 		.map((file) => `${file} ran no test`);
 	if (files.length === 0) problems.push('there is no test to run');
 	const isExplained = failed.length + problems.length > 0;
-	if (exitCode !== 0 && !isExplained) problems.push(`bun test ended with exit code ${exitCode}`);
+	if (exitCode !== 0 && !isExplained)
+		problems.push(`bun test ${files.join(' ')} ended with exit code ${exitCode}`);
 	return { passed, failed, skipped, problems };
 }

@@ -9,7 +9,7 @@ export interface Check {
 	deadlineMs: number;
 }
 
-/** Test files, run by one `bun test`. */
+/** Test files, each run by a `bun test` of its own. */
 export interface Suite {
 	kind: 'suite';
 	name: string;
@@ -20,6 +20,10 @@ export interface Suite {
 	needsBuild: boolean;
 	/** Whether there may be no such tests at all. */
 	isOptional?: boolean;
+	/** Those that begin first, for they take longest: else one of them would be waited for at the end. */
+	first?: readonly string[];
+	/** Those that measure the machine itself (memory, CPU, speed) or want all of it. */
+	alone: readonly string[] | 'all';
 	deadlineMs: number;
 }
 
@@ -59,6 +63,7 @@ export const STEPS: readonly Step[] = [
 		summary: 'house style, units and properties, in process',
 		files: ['test/tidy.test.ts', 'test/{tidy,runner,helpers,unit,property}/**/*.test.ts'],
 		needsBuild: false,
+		alone: [],
 		deadlineMs: 4 * MINUTE,
 	},
 	{
@@ -67,6 +72,23 @@ export const STEPS: readonly Step[] = [
 		summary: 'the binary, over HTTP and WebSocket',
 		files: ['test/contract/**/*.test.ts'],
 		needsBuild: true,
+		first: [
+			'test/contract/isolation/mutants.contract.test.ts',
+			'test/contract/protocol-faults.contract.test.ts',
+			'test/contract/protocol/presence.contract.test.ts',
+			'test/contract/isolation/matrix.contract.test.ts',
+			'test/contract/isolation/presence.contract.test.ts',
+			'test/contract/docs-page.test.ts',
+			'test/contract/quotas.contract.test.ts',
+			'test/contract/presence.contract.test.ts',
+		],
+		// They hold waits, rates or sizes of a server against a figure.
+		alone: [
+			'test/contract/bad-input/bodies.contract.test.ts',
+			'test/contract/kick.contract.test.ts',
+			'test/contract/tenant-import.contract.test.ts',
+			'test/contract/tenants-delete.contract.test.ts',
+		],
 		deadlineMs: 10 * MINUTE,
 	},
 	{
@@ -75,6 +97,7 @@ export const STEPS: readonly Step[] = [
 		summary: 'the binary, killed under load',
 		files: ['test/crash/**/*.test.ts'],
 		needsBuild: true,
+		alone: 'all',
 		deadlineMs: 6 * MINUTE,
 	},
 	{
@@ -83,6 +106,7 @@ export const STEPS: readonly Step[] = [
 		summary: 'the binary, stopped, starved and crowded under load',
 		files: ['test/load/**/*.test.ts'],
 		needsBuild: true,
+		alone: 'all',
 		deadlineMs: 5 * MINUTE,
 	},
 	{
@@ -92,6 +116,7 @@ export const STEPS: readonly Step[] = [
 		files: ['test/fuzz/**/*.test.ts'],
 		needsBuild: true,
 		isOptional: true,
+		alone: 'all',
 		deadlineMs: 4 * MINUTE,
 	},
 	{
@@ -101,6 +126,7 @@ export const STEPS: readonly Step[] = [
 		files: ['test/examples/**/*.test.ts'],
 		needsBuild: true,
 		isOptional: true,
+		alone: 'all',
 		deadlineMs: 2 * MINUTE,
 	},
 ];
