@@ -103,18 +103,20 @@ export function testsFor(mutants: readonly Mutant[], before: readonly Catch[]): 
 
 /**
  * Runs the tests against the sources with these mutations; without any, against the sources as they
- * are. The tests run one file after the other, until one fails.
+ * are. The tests run one file after the other, until one fails; of each file those with the claim in
+ * their name, or without one all.
  */
 export async function runMutants(
 	mutants: readonly Mutant[],
 	tests: readonly string[] = testsFor(mutants, []),
+	claim = '',
 ): Promise<Verdict> {
 	const folder = mkdtempSync(join(tmpdir(), 'chatapi-mutant-'));
 	try {
 		const binary = writeSources(folder, mutants);
 		let output = '';
 		for (const name of tests) {
-			const run = await runTests(name, binary);
+			const run = await runTests(name, binary, claim);
 			output = run.output;
 			if (run.exitCode === 0) continue;
 			const failed = [...output.matchAll(/^\(fail\) (.*?)(?: \[[\d.]+m?s\])?$/gm)];
@@ -129,11 +131,12 @@ export async function runMutants(
 	}
 }
 
-/** Runs one file of tests against a binary, up to the first failure. */
-async function runTests(name: string, binary: string) {
+/** Runs the tests of one file with this claim against a binary, up to the first failure. */
+async function runTests(name: string, binary: string, claim: string) {
 	const child = Bun.spawn(
 		[
 			...[process.execPath, 'test', '--bail', '--timeout', String(TEST_DEADLINE_MS)],
+			...(claim === '' ? [] : ['-t', claim.replaceAll(/[^\w ]/g, '.')]),
 			`./test/contract/isolation/${name}.contract.test.ts`,
 		],
 		{
