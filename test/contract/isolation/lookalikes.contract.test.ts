@@ -238,3 +238,33 @@ describe('a user of the same id in another tenant', () => {
 		expect((await withToken(used.server, token).get('/rooms')).status).toBe(200);
 	});
 });
+
+test('history begins with the own joining, whatever cursors the same seqs have in the other tenant', async () => {
+	const settings = { history: 'joined' };
+	const late = await createTenant(used.server, { settings });
+	const early = await createTenant(used.server, { settings });
+	for (const [tenant, events] of [
+		[late, 30],
+		[early, 0],
+	] as const) {
+		const { room_id } = await createGroup(tenant, 'alice');
+		for (let n = 0; n < events; n++) {
+			bodyOf(await tenant.as('alice').patch(`/rooms/${room_id}`, { metadata: { n } }), 200);
+		}
+		for (let n = 0; n < 4; n++) await sendMessage(tenant, 'alice', room_id, 'not for bob');
+		const path = `/rooms/${room_id}/members`;
+		bodyOf(await tenant.as('alice').post(path, { members: ['bob'] }), 201);
+		for (let n = 0; n < 4; n++) await sendMessage(tenant, 'alice', room_id, 'for bob');
+	}
+
+	for (const tenant of [early, late]) {
+		const [room] = bodyOf(await tenant.as('bob').get<RoomsPage>('/rooms'), 200).rooms;
+		const path = `/rooms/${room?.room_id}/messages`;
+		const seqs = async (query: string) =>
+			bodyOf(await tenant.as('bob').get<MessagesPage>(path + query), 200).messages.map(
+				({ seq }) => seq,
+			);
+		expect(await seqs('')).toEqual([5, 6, 7, 8]);
+		expect(await seqs('?after_seq=0')).toEqual([5, 6, 7, 8]);
+	}
+});
