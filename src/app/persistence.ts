@@ -96,7 +96,7 @@ export function createPersistence(deps: PersistenceDeps) {
 			if (isAboutUser(effect)) {
 				generations.bumpUser(effect.tenant_id, effect.user_id);
 			}
-			if (effect.name === 'tenant.resumed') generations.bump('tenant', effect.tenant_id);
+			if (effect.name === 'tenant.resumed') generations.bumpTenant(effect.tenant_id);
 			if (effect.name === 'tenant.purged') deps.forget(effect.tenant_id);
 			const halt = haltOf(effect);
 			if (halt !== undefined) {
@@ -105,7 +105,7 @@ export function createPersistence(deps: PersistenceDeps) {
 				waiters.wake(halt.tenant_id);
 			}
 			if (effect.name === 'key.revoked') {
-				generations.bump('key', effect.key_id);
+				generations.bumpKey(effect.tenant_id, effect.key_id);
 				// Whoever waits with it gets its 401.
 				waiters.wake(effect.tenant_id);
 			}

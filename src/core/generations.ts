@@ -1,14 +1,12 @@
 import { AppError } from './errors.ts';
 import { haltedError, type TenantHalt } from './tenant-halt.ts';
 
-/** What a credential hangs on, besides its user: bumping either voids every caller made before. */
-export type GenerationKind = 'tenant' | 'key';
-
 /** The generations a caller was made under. */
 export interface Stamp {
 	tenant_id: string;
 	tenant: number;
 	key_id: string;
+	/** How often anything had been bumped when the key was stamped. */
 	key: number;
 	/** Null for the tenant itself, which no user's revocation concerns. */
 	user_id: string | null;
@@ -22,11 +20,14 @@ export interface Stamp {
  * socket) compares. Only what was ever bumped takes memory.
  */
 export interface Generations {
-	bump(kind: GenerationKind, id: string): void;
+	/** Voids what was stamped for a tenant and any of its users and keys. */
+	bumpTenant(tenant_id: string): void;
 	/**
-	 * Voids what was stamped for a user. Of so many users a tenant the last ones are remembered; beyond,
-	 * what was stamped for any of that tenant's users before the ones forgotten is void too.
+	 * Voids what was stamped for a key. Of so many keys a tenant the last ones are remembered; beyond, what was
+	 * stamped for any of that tenant's keys before the ones forgotten is void too, and has to be read anew.
 	 */
+	bumpKey(tenant_id: string, key_id: string): void;
+	/** The same for a user. */
 	bumpUser(tenant_id: string, user_id: string): void;
 	/** Voids what was stamped for a tenant and any of its users and keys, and notes why. */
 	halt(tenant_id: string, why: TenantHalt): void;
@@ -38,7 +39,7 @@ export interface Generations {
 	touch(tenant_id: string): void;
 	/** How often it was. What was read under another number is to be read anew. */
 	revisionOf(tenant_id: string): number;
-	/** Forgets the users of a halted tenant; what was stamped stays void. */
+	/** Forgets the keys and users of a halted tenant; what was stamped stays void. */
 	forget(tenant_id: string): void;
 	/** Why nothing is done for what was stamped, in words for its sender; undefined while it is current. */
 	refusalOf(stamp: Stamp): AppError | undefined;
@@ -48,40 +49,58 @@ export interface Generations {
 	readonly bumps: number;
 }
 
-/** Anybody who may revoke users could name new ones for ever. */
-export const USERS_PER_TENANT_MAX = 10_000;
+/** Anybody who may revoke users could name new ones for ever, and who manages keys could make them. */
+export const BUMPED_PER_TENANT_MAX = 10_000;
 
-interface Users {
+/** Of a tenant's keys, or of its users. */
+interface Bumped {
 	/** When each was bumped last, the longest ago first. */
-	bumpedAt: Map<string, number>;
+	at: Map<string, number>;
 	/** The last bump of those forgotten. */
 	forgottenAt: number;
 }
 
-export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations {
-	const bumped = new Map<string, number>();
-	const users = new Map<string, Users>();
+export function createGenerations(bumpedMax = BUMPED_PER_TENANT_MAX): Generations {
+	const tenants = new Map<string, number>();
+	const keys = new Map<string, Bumped>();
+	const users = new Map<string, Bumped>();
 	const revisions = new Map<string, number>();
 	/** Of each tenant that ever was: its generation then, and why. */
 	const halts = new Map<string, { generation: number; why: TenantHalt }>();
 	let bumps = 0;
-	const current = (kind: GenerationKind, id: string) =>
-		bumps === 0 ? 0 : (bumped.get(`${kind}/${id}`) ?? 0);
+	const generationOf = (tenant_id: string) => (bumps === 0 ? 0 : (tenants.get(tenant_id) ?? 0));
 
-	function isUserCurrent({ tenant_id, user_id, user }: Stamp): boolean {
-		if (user_id === null || user === bumps) return true;
-		const known = users.get(tenant_id);
-		return known === undefined || (known.bumpedAt.get(user_id) ?? known.forgottenAt) <= user;
+	/** Whether nothing of this id was bumped since it was stamped. */
+	function isUntouched(known: Bumped | undefined, id: string, stampedAt: number): boolean {
+		if (known === undefined || stampedAt === bumps) return true;
+		return (known.at.get(id) ?? known.forgottenAt) <= stampedAt;
 	}
 
-	function bump(kind: GenerationKind, id: string): void {
-		bumped.set(`${kind}/${id}`, current(kind, id) + 1);
+	const isUserCurrent = ({ tenant_id, user_id, user }: Stamp): boolean =>
+		user_id === null || isUntouched(users.get(tenant_id), user_id, user);
+
+	function bumpOne(all: Map<string, Bumped>, tenant_id: string, id: string): void {
+		bumps++;
+		const known = all.get(tenant_id) ?? { at: new Map(), forgottenAt: 0 };
+		all.set(tenant_id, known);
+		known.at.delete(id);
+		known.at.set(id, bumps);
+		if (known.at.size <= bumpedMax) return;
+		for (const [oldest, at] of known.at) {
+			known.at.delete(oldest);
+			known.forgottenAt = at;
+			return;
+		}
+	}
+
+	function bumpTenant(tenant_id: string): void {
+		tenants.set(tenant_id, generationOf(tenant_id) + 1);
 		bumps++;
 	}
 
 	const isCurrent = (stamp: Stamp): boolean =>
-		current('tenant', stamp.tenant_id) === stamp.tenant &&
-		current('key', stamp.key_id) === stamp.key &&
+		generationOf(stamp.tenant_id) === stamp.tenant &&
+		isUntouched(keys.get(stamp.tenant_id), stamp.key_id, stamp.key) &&
 		isUserCurrent(stamp);
 
 	function haltOf({ tenant_id, tenant }: Stamp): TenantHalt | undefined {
@@ -90,27 +109,17 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 	}
 
 	return {
-		bump,
+		bumpTenant,
+		bumpKey: (tenant_id, key_id) => bumpOne(keys, tenant_id, key_id),
+		bumpUser: (tenant_id, user_id) => bumpOne(users, tenant_id, user_id),
 		halt(tenant_id, why) {
-			bump('tenant', tenant_id);
-			halts.set(tenant_id, { generation: current('tenant', tenant_id), why });
+			bumpTenant(tenant_id);
+			halts.set(tenant_id, { generation: generationOf(tenant_id), why });
 		},
 		forget(tenant_id) {
+			keys.delete(tenant_id);
 			users.delete(tenant_id);
 			revisions.delete(tenant_id);
-		},
-		bumpUser(tenant_id, user_id) {
-			bumps++;
-			const known = users.get(tenant_id) ?? { bumpedAt: new Map(), forgottenAt: 0 };
-			users.set(tenant_id, known);
-			known.bumpedAt.delete(user_id);
-			known.bumpedAt.set(user_id, bumps);
-			if (known.bumpedAt.size <= usersMax) return;
-			for (const [oldest, at] of known.bumpedAt) {
-				known.bumpedAt.delete(oldest);
-				known.forgottenAt = at;
-				return;
-			}
 		},
 		touch(tenant_id) {
 			revisions.set(tenant_id, (revisions.get(tenant_id) ?? 0) + 1);
@@ -119,9 +128,9 @@ export function createGenerations(usersMax = USERS_PER_TENANT_MAX): Generations 
 		revisionOf: (tenant_id) => revisions.get(tenant_id) ?? 0,
 		stamp: (tenant_id, key_id) => ({
 			tenant_id,
-			tenant: current('tenant', tenant_id),
+			tenant: generationOf(tenant_id),
 			key_id,
-			key: current('key', key_id),
+			key: bumps,
 			user_id: null,
 			user: 0,
 		}),

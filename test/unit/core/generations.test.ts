@@ -7,8 +7,8 @@ describe('generations', () => {
 		const byTenant = generations.stamp('tenant_1', 'key_1');
 		const byKey = generations.stamp('tenant_2', 'key_2');
 
-		generations.bump('tenant', 'tenant_1');
-		generations.bump('key', 'key_2');
+		generations.bumpTenant('tenant_1');
+		generations.bumpKey('tenant_2', 'key_2');
 
 		expect(generations.isCurrent(byTenant)).toBe(false);
 		expect(generations.isCurrent(byKey)).toBe(false);
@@ -18,15 +18,15 @@ describe('generations', () => {
 		const generations = createGenerations();
 		const other = generations.stamp('tenant_1', 'key_1');
 
-		generations.bump('key', 'key_2');
-		generations.bump('tenant', 'tenant_2');
+		generations.bumpKey('tenant_1', 'key_2');
+		generations.bumpTenant('tenant_2');
 
 		expect(generations.isCurrent(other)).toBe(true);
 	});
 
 	test('make a stamp that is taken after a bump current', () => {
 		const generations = createGenerations();
-		generations.bump('key', 'key_1');
+		generations.bumpKey('tenant_1', 'key_1');
 
 		const stamp = generations.stamp('tenant_1', 'key_1');
 
@@ -65,13 +65,34 @@ describe('generations', () => {
 		for (const stamp of [tenant, other, young]) expect(generations.isCurrent(stamp)).toBe(true);
 	});
 
+	test('of keys are remembered within a bound, and keys of other tenants are not touched', () => {
+		const generations = createGenerations(2);
+		const revoked = generations.stamp('tenant_1', 'a');
+		const old = generations.stamp('tenant_1', 'bystander');
+		const other = generations.stamp('tenant_2', 'a');
+		generations.bumpKey('tenant_1', 'a');
+		const young = generations.stamp('tenant_1', 'bystander');
+		generations.bumpKey('tenant_1', 'b');
+		expect(generations.isCurrent(old)).toBe(true);
+
+		for (const key of ['c', 'd', 'e']) {
+			generations.bumpKey('tenant_1', key);
+			expect(generations.isCurrent(revoked)).toBe(false);
+		}
+
+		expect(generations.isCurrent(old)).toBe(false);
+		expect(generations.isCurrent(young)).toBe(false);
+		expect(generations.isCurrent(other)).toBe(true);
+		expect(generations.isCurrent(generations.stamp('tenant_1', 'bystander'))).toBe(true);
+	});
+
 	test('void the stamps of users with their key and their tenant', () => {
 		const generations = createGenerations();
 		const byKey = generations.stampUser(generations.stamp('tenant_1', 'key_1'), 'alice');
 		const byTenant = generations.stampUser(generations.stamp('tenant_2', 'key_2'), 'alice');
 
-		generations.bump('key', 'key_1');
-		generations.bump('tenant', 'tenant_2');
+		generations.bumpKey('tenant_1', 'key_1');
+		generations.bumpTenant('tenant_2');
 
 		expect([byKey, byTenant].map(generations.isCurrent)).toEqual([false, false]);
 		expect(generations.bumps).toBe(2);
@@ -82,7 +103,7 @@ describe('generations', () => {
 		const stamp = generations.stamp('tenant_1', 'key_1');
 
 		for (let round = 0; round < 5; round++) {
-			generations.bump('key', 'key_1');
+			generations.bumpKey('tenant_1', 'key_1');
 			expect(generations.isCurrent(stamp)).toBe(false);
 		}
 	});
@@ -91,7 +112,7 @@ describe('generations', () => {
 		const generations = createGenerations();
 		const stamp = generations.stamp('tenant_1', 'same');
 
-		generations.bump('tenant', 'same');
+		generations.bumpTenant('same');
 
 		expect(generations.isCurrent(stamp)).toBe(true);
 	});
@@ -102,7 +123,7 @@ describe('generations', () => {
 		for (const id of ['', '__proto__', 'constructor', '\0', '\ud800']) {
 			const stamp = generations.stamp('tenant_1', id);
 			expect(generations.isCurrent(stamp)).toBe(true);
-			generations.bump('key', id);
+			generations.bumpKey('tenant_1', id);
 			expect(generations.isCurrent(stamp)).toBe(false);
 		}
 	});
@@ -116,7 +137,7 @@ describe('a halted tenant', () => {
 
 		generations.halt('tenant_1', 'suspended');
 		const meanwhile = generations.stamp('tenant_1', 'key_1');
-		generations.bump('tenant', 'tenant_1');
+		generations.bumpTenant('tenant_1');
 		const after = generations.stamp('tenant_1', 'key_1');
 
 		expect(generations.refusalOf(stamp)).toMatchObject({ errorCode: 'AUTHORIZATION_ERROR' });

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'bun:test';
 import { encodeCursor } from '../../../src/core/cursor.ts';
 import { AppError } from '../../../src/core/errors.ts';
-import type { KeyId } from '../../../src/core/ids.ts';
 import { controlPlane } from '../../../src/db/change.ts';
 import { ACME, effect, event, GLOBEX, rejectionOf, useWorkbench } from './workbench.ts';
 
@@ -313,7 +312,7 @@ describe('a credential revoked while its change waits', () => {
 		const waiting = bench.note('late', { scope: stamped(bench) });
 		const other = bench.note('other');
 
-		bench.generations.bump('key', 'key_1' as KeyId);
+		bench.generations.bumpKey(ACME.tenant_id, 'key_1');
 
 		expect(await rejectionOf(waiting)).toMatchObject({ errorCode: 'AUTHENTICATION_ERROR' });
 		expect(await other).toBe('other');
@@ -326,7 +325,7 @@ describe('a credential revoked while its change waits', () => {
 		const scope = stamped(bench);
 		await bench.note('early', { scope });
 
-		bench.generations.bump('tenant', ACME.tenant_id);
+		bench.generations.bumpTenant(ACME.tenant_id);
 
 		await rejectionOf(bench.note('late', { scope }));
 		expect(bench.notes()).toEqual(['early']);
