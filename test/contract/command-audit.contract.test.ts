@@ -1,7 +1,15 @@
 /** What commands do is in the audit log, by whom and to which file: with a server running and without one. */
 import { Database } from 'bun:sqlite';
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+	existsSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	readlinkSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bodyOf, httpClient } from '../helpers/http.ts';
@@ -13,6 +21,7 @@ import {
 	operator,
 	type TestTenant,
 } from '../helpers/tenants.ts';
+import { eventually } from '../helpers/wait.ts';
 import type { AuditEntry, AuditPage } from '../helpers/wire.ts';
 import { type Recorded, recordedIn, USER } from './command-audit.ts';
 
@@ -191,6 +200,40 @@ describe('beside a server', () => {
 		expect(await server.stop()).toBe(0);
 	});
 });
+
+test('a start waits for a command that writes its entry', async () => {
+	const first = await serve();
+	expect(await first.stop()).toBe(0);
+	const held = new Database(join(first.dataDir, 'chatapi.lock'));
+	held.run('PRAGMA locking_mode = EXCLUSIVE');
+	held.run('BEGIN EXCLUSIVE');
+
+	const starting = startServer({ dataDir: first.dataDir });
+	await eventually(() => holdersOf(first.dataDir).length > 0, 10_000, 'the start to want the lock');
+	held.run('ROLLBACK');
+	held.close();
+
+	const server = await starting;
+	expect(await server.stop()).toBe(0);
+});
+
+/** Other processes that have the lock's file open. */
+function holdersOf(dataDir: string): string[] {
+	const lock = join(dataDir, 'chatapi.lock');
+	return readdirSync('/proc')
+		.filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
+		.filter((pid) => filesOf(pid).includes(lock));
+}
+
+function filesOf(pid: string): string[] {
+	try {
+		const folder = join('/proc', pid, 'fd');
+		return readdirSync(folder).map((name) => readlinkSync(join(folder, name)));
+	} catch {
+		// It has ended, or closed one meanwhile.
+		return [];
+	}
+}
 
 describe('without a server', () => {
 	test('export, backup and import record by themselves, and leave a whole database', async () => {

@@ -5,8 +5,11 @@
  * folded, and the server cannot even start. The disk is a tmpfs, which takes root.
  */
 import { expect, test } from 'bun:test';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { bodyOf, errorOf, httpClient } from '../helpers/http.ts';
-import { type Server, StartFailure, startServer } from '../helpers/server.ts';
+import { runBinary, type Server, StartFailure, startServer } from '../helpers/server.ts';
 import { openSocket } from '../helpers/socket.ts';
 import { createGroup, createTenant, operator, type TestTenant } from '../helpers/tenants.ts';
 import { eventually } from '../helpers/wait.ts';
@@ -145,6 +148,30 @@ async function expectReadsOnly(scene: Scene): Promise<void> {
 	]);
 }
 
+/** The audit log cannot be written: what belongs to a tenant does not leave without its entry, and a backup does. */
+async function expectBackupsOnly({ server, tenant }: Scene): Promise<void> {
+	const folder = mkdtempSync(join(tmpdir(), 'chatapi-elsewhere-'));
+	const [file, backup] = [join(folder, 'tenant.db'), join(folder, 'backup.db')];
+	const env = { DATA_DIR: server.dataDir };
+	try {
+		const exported = await runBinary(['export', '--quiet', tenant.tenant_id, file], env);
+		const backedUp = await runBinary(['backup', '--quiet', '--out', backup], env);
+
+		expect(exported).toMatchObject({ exitCode: 1, stdout: '' });
+		expect(exported.stderr).toStartWith(
+			'chatapi: Not exported, for the audit log cannot tell of it: The disk is full',
+		);
+		expect(backedUp).toMatchObject({ exitCode: 0, stdout: `${backup}\n` });
+		expect(backedUp.stderr).toStartWith(
+			'chatapi: the audit log does not tell of this backup: The disk is full',
+		);
+		expect(readdirSync(folder).toSorted()).toEqual(['backup.db', 'backup.db.manifest.json']);
+		expect(await runBinary(['verify', '--quiet', backup])).toMatchObject({ exitCode: 0 });
+	} finally {
+		rmSync(folder, { recursive: true, force: true });
+	}
+}
+
 /** Somebody makes room: writes go on within 5 s, and all that was ever answered is there. */
 async function expectRecovery(scene: Scene): Promise<void> {
 	const { disk, tenant, room_id, stored } = scene;
@@ -181,6 +208,7 @@ test.skipIf(probe === undefined)(
 			await eventually(() => linesOf(server, /almost full: refusing writes/).length === 1);
 
 			await expectReadsOnly(scene);
+			await expectBackupsOnly(scene);
 			expect(disk.sizeOf('chatapi.db-wal')).toBe(0);
 			expect(disk.sizeOf('ballast')).toBe(SHARE_BYTES);
 			const metrics = await operator(server).get('/metrics');
@@ -207,6 +235,7 @@ test.skipIf(probe === undefined)(
 			await sendUntilRefused(scene);
 			disk.fill(0);
 			await expectReadsOnly(scene);
+			await expectBackupsOnly(scene);
 			expect(disk.sizeOf('chatapi.db-wal')).toBe(0);
 
 			expect(await scene.server.stop()).toBe(0);
