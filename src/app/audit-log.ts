@@ -1,8 +1,8 @@
 import { systemClock } from '../core/clock.ts';
 import { systemRandom } from '../core/random.ts';
-import { openDatabase } from '../db/client.ts';
 import { openLiveReader } from '../db/live-reader.ts';
 import { DatabaseRefused, refusalOf } from '../db/migrate.ts';
+import { writeAlone } from '../db/write-alone.ts';
 import { type Copy, recordCopy } from '../features/audit/service/copies.ts';
 import { type Verdict, type VerifyTask, verifyChain } from '../features/audit/service/verifying.ts';
 import { newAct, type Recorded } from '../features/audit/service.ts';
@@ -49,16 +49,9 @@ export async function appendCopy(
 ): Promise<void> {
 	const act = newAct(action, { clock: systemClock, random: systemRandom });
 	try {
-		const db = openDatabase(path, 'write');
-		try {
-			const audit = createAuditStore(db);
-			db.run('BEGIN IMMEDIATE');
-			await recordCopy({ audit }, by, act, copy);
-			db.run('COMMIT');
-		} finally {
-			// What was not committed is undone.
-			db.close();
-		}
+		await writeAlone(path, async (db) => {
+			await recordCopy({ audit: createAuditStore(db) }, by, act, copy);
+		});
 	} catch (error) {
 		if (isOfSchema(error)) throw new AuditLogMissing(`${path} is older than the audit log`);
 		if (isFull(error)) throw new DatabaseRefused('the disk is full');

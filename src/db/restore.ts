@@ -13,6 +13,7 @@ import { Database } from 'bun:sqlite';
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createEpoch } from '../core/cursor.ts';
+import { assert } from '../core/errors.ts';
 import type { Random } from '../core/random.ts';
 import {
 	type OnProgress,
@@ -20,6 +21,7 @@ import {
 	requireDigest,
 	requireFile,
 	requireSize,
+	sizeOf,
 } from './backup.ts';
 import { openDraft } from './draft.ts';
 import { type Manifest, readManifest } from './manifest.ts';
@@ -77,6 +79,7 @@ export async function restoreBackup(task: RestoreTask): Promise<Restored> {
 		await requireContents(copy, manifest, onProgress);
 		renewEpochs(copy, task.random);
 		await task.amend(copy, manifest);
+		assert(sizeOf(`${copy}-wal`) === 0, 'the copy is whole without its log');
 		syncPath(copy);
 		renameSync(copy, pendingPath(database));
 		syncPath(dirname(database));

@@ -1,3 +1,4 @@
+import type { Database } from 'bun:sqlite';
 import { afterEach, describe, expect, test } from 'bun:test';
 import {
 	copyFileSync,
@@ -12,9 +13,11 @@ import {
 import { join } from 'node:path';
 import { systemRandom } from '../../../src/core/random.ts';
 import { backUp } from '../../../src/db/backup.ts';
+import { openDatabase } from '../../../src/db/client.ts';
 import { manifestPath } from '../../../src/db/manifest.ts';
 import { DatabaseRefused } from '../../../src/db/migrate.ts';
 import { finishRestore, type RestoreTask, restoreBackup } from '../../../src/db/restore.ts';
+import { writeAlone } from '../../../src/db/write-alone.ts';
 import { createFakeClock } from '../core/fake-clock.ts';
 import { dumpOf, EPOCHS, epochsIn, fillDatabase, insertMessage } from './filled.ts';
 import { useTempFolders } from './temp-folder.ts';
@@ -85,6 +88,41 @@ describe('a restore', () => {
 		expect(replaced).toBeUndefined();
 		expect(readdirSync(dir)).toEqual(['chatapi.db']);
 		expect(statSync(database).mode & 0o777).toBe(0o600);
+	});
+
+	test('has what was written into the copy from its first moment on', async () => {
+		const { database, restore } = await given();
+		const isThere: boolean[] = [];
+
+		await restore(false, systemRandom, async (copy) => {
+			isThere.push(existsSync(database), existsSync(`${database}.restored`));
+			await writeAlone(copy, async (db) => insertMessage(db, 1, 1000));
+		});
+
+		expect(isThere).toEqual([false, false]);
+		expect(dumpOf(database)).toContain('msg_1_1000');
+	});
+
+	test('is none where that could not be written, or only into a log that stays behind', async () => {
+		const { dir, restore } = await given();
+		const before = readdirSync(dir);
+		const keptOpen: Database[] = [];
+
+		const refused = await rejectionOf(
+			restore(false, systemRandom, () => Promise.reject(new DatabaseRefused('no'))),
+		);
+		const unfolded = await rejectionOf(
+			restore(false, systemRandom, async (copy) => {
+				const db = openDatabase(copy, 'write');
+				keptOpen.push(db);
+				insertMessage(db, 1, 1000);
+			}),
+		);
+		for (const db of keptOpen) db.close();
+
+		expect((refused as Error).message).toBe('no');
+		expect((unfolded as Error).message).toContain('the copy is whole without its log');
+		expect(readdirSync(dir)).toEqual(before);
 	});
 
 	test('takes no epoch that the log had, whatever chance says', async () => {
