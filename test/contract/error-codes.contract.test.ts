@@ -66,19 +66,19 @@ const MISSING_IN: Record<string, Changes> = {
 const FORBIDDEN: Record<string, Scenario> = {
 	'tenants.update': (declared, world) => moveAway(declared, world),
 	'tenants.merge': (declared, world) => moveAway(declared, world),
+	'tenants.delete': (declared, world) => confined(declared, world, { query: 'purge=now' }),
 };
 
-/** A tenant of a plan, by who is confined to that plan. */
 async function moveAway(declared: Declared, world: World): Promise<Answer> {
-	const { tenant_id } = await createTenant(server, { plan_id: world.plan_id });
 	const { plan_id } = await createPlan(server);
+	return confined(declared, world, { body: { plan_id } });
+}
+
+/** About a tenant of a plan, by who is confined to that plan. */
+async function confined(declared: Declared, world: World, changes: Changes): Promise<Answer> {
+	const { tenant_id } = await createTenant(server, { plan_id: world.plan_id });
 	const client = httpClient(server, { management: world.management });
-	return call(
-		client,
-		declared,
-		{ ...world, tenant: { ...world.tenant, tenant_id } },
-		{ body: { plan_id } },
-	);
+	return call(client, declared, { ...world, tenant: { ...world.tenant, tenant_id } }, changes);
 }
 
 /** Of operations that take more than others. */

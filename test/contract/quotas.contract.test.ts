@@ -3,11 +3,12 @@ import { afterEach, describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bodyOf, errorOf } from '../helpers/http.ts';
+import { bodyOf, errorOf, httpClient } from '../helpers/http.ts';
 import { randomSecret, type Server, startServer } from '../helpers/server.ts';
 import { openSocket, type Socket } from '../helpers/socket.ts';
 import {
 	createGroup,
+	createManagementKey,
 	createPlan,
 	createTenant,
 	operator,
@@ -86,6 +87,32 @@ describe('messages a month', () => {
 		statuses.push(await send());
 
 		expect(statuses).toEqual([403, 201, 403, 201, 201, 403]);
+	});
+
+	test('of a plan cannot be had again by who is confined to it: a deleted tenant counts, and is not erased', async () => {
+		const plan = await createPlan(used.server, { quotas: { messages_per_month: 3 } });
+		const management = await createManagementKey(used.server, plan.plan_id);
+		const client = httpClient(used.server, { management });
+		const sent: number[] = [];
+
+		for (let round = 0; round < 3; round++) {
+			const made = bodyOf(await client.post<Tenant>('/admin/tenants', { name: 'Again' }), 201);
+			const { tenant_id, api_key = '' } = made;
+			const tenant = tenantOf(used.server, { tenant_id, api_key });
+			const { room_id } = await createGroup(tenant, 'ann');
+			for (let count = 0; count < 2; count++) {
+				const path = `/rooms/${room_id}/messages`;
+				sent.push((await tenant.as('ann').post(path, { content: 'x' })).status);
+			}
+			const path = `/admin/tenants/${tenant_id}`;
+			const erased = await client.delete(`${path}?purge=now`);
+			expect(erased.status).toBe(403);
+			expect(errorOf(erased)).toMatchObject({ code: 'AUTHORIZATION_ERROR', field: 'purge' });
+			expect(bodyOf(await client.get<Tenant>(path), 200).status).toBe('active');
+			bodyOf(await client.delete(path), 202);
+		}
+
+		expect(sent).toEqual([201, 201, 201, 403, 403, 403]);
 	});
 
 	test('of a tenant are shown as they were given, and refused where they are none', async () => {

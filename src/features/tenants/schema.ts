@@ -274,7 +274,8 @@ export const deleteTenant = defineOperation({
 	summary: 'Delete a tenant',
 	description: `From the answer on, its credentials are answered 403 and its sockets are closed with 4510. Until
 \`purge_at\` it can be restored; then it is erased, in the background. \`purge=now\` erases it at once: answered 200 with
-a receipt where that is done within 5 seconds, else 202 while \`GET\` shows how far it is, and the receipt is in the audit log.`,
+a receipt where that is done within 5 seconds, else 202 while \`GET\` shows how far it is, and the receipt is in the audit log.
+Only the master key erases at once: what a tenant used of its plan's pool goes with it.`,
 	actor: 'operator',
 	input: Type.Object(
 		{ tenant_id: TenantIdField, purge: Type.Optional(oneOf('purge', ['now'])) },
@@ -286,7 +287,7 @@ a receipt where that is done within 5 seconds, else 202 while \`GET\` shows how 
 		purge_at: nullable(TimestampField),
 		receipt: Type.Optional(Receipt),
 	}),
-	errors: ['NOT_FOUND'],
+	errors: ['NOT_FOUND', 'AUTHORIZATION_ERROR'],
 	example: {
 		input: { tenant_id },
 		output: { tenant_id, status: 'deleting', purge_at: '2026-12-21T03:45:00.123Z' },

@@ -62,7 +62,8 @@ export function createRemoving(deps: RemovingDeps) {
 		/**
 		 * Deletes a tenant: to be restored until its `purge_at`, or erased at once. Repeated, it changes nothing.
 		 *
-		 * @throws `NOT_FOUND` for an unknown tenant, and for one that is erased by now.
+		 * @throws `NOT_FOUND` for an unknown tenant, and for one that is erased by now; `AUTHORIZATION_ERROR` for
+		 * erasing one at once without the master key.
 		 */
 		remove: async (
 			caller: OperatorCaller,
@@ -73,6 +74,7 @@ export function createRemoving(deps: RemovingDeps) {
 				return { tenant_id, status: status as 'deleting' | 'purging', purge_at };
 			}
 			const { tenant } = await requireTenantRow(read, caller, tenant_id);
+			requireMaster(caller);
 			const { purge_at } = await markPurged(caller, { tenant_id });
 			// Whatever keeps it from ending here, the worker goes on.
 			const erasing = purging.erase({ tenant, tenant_id }).catch(() => undefined);
@@ -82,4 +84,12 @@ export function createRemoving(deps: RemovingDeps) {
 				: { tenant_id, status: 'purging' as const, purge_at };
 		},
 	};
+}
+
+/** What a tenant used goes with it: who is confined to a plan could empty its pool, as often as it is full. */
+function requireMaster({ plan }: OperatorCaller): void {
+	if (plan === null) return;
+	throw new AppError('AUTHORIZATION_ERROR', 'Only the master key erases a tenant at once', {
+		field: 'purge',
+	});
 }
