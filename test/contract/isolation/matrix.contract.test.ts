@@ -6,7 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { type Answer, errorOf, httpClient } from '../../helpers/http.ts';
 import { type Declared, openApiOf } from '../../helpers/openapi.ts';
 import { upgradeAnswer } from '../../helpers/raw-http.ts';
-import { createKey, createManagementKey, operator } from '../../helpers/tenants.ts';
+import {
+	createKey,
+	createManagementKey,
+	operator,
+	type TestTenant,
+} from '../../helpers/tenants.ts';
 import { useServer } from '../../helpers/use-server.ts';
 import { CALLER_NAMES, type Callers, createCallers } from './callers.ts';
 import { BACKEND_ROWS, type CallerName, HTTP_ROWS, type Row } from './expected.ts';
@@ -57,11 +62,20 @@ async function keysOf({ own, foreign }: Subject['twins']): Promise<Subject['keys
 
 async function freshSubject(): Promise<Subject> {
 	if (!isSpent) return subject;
-	const { twins } = subject;
+	const { twins, keys } = subject;
+	// A tenant may have so many keys only.
+	await revoke(twins.own.tenant, keys.own);
+	await revoke(twins.foreign.tenant, keys.foreign);
 	subject = await subjectOf(twins);
 	isSpent = false;
 	lastSeen = undefined;
 	return subject;
+}
+
+/** Takes a key away, unless the request that was made has done so. */
+async function revoke({ tenant_id }: TestTenant, key: string): Promise<void> {
+	const answer = await operator(used.server).delete(`/admin/tenants/${tenant_id}/api-keys/${key}`);
+	expect(answer.status).toBeOneOf([200, 204, 404]);
 }
 
 test('every operation has its rows, and every row its operation and callers', () => {
