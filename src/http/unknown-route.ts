@@ -14,12 +14,15 @@ export function createUnknownRoute(routes: () => readonly { method: string; path
 		const methods = patterns.filter(({ pattern }) => pattern.test(path));
 		if (methods.length === 0)
 			return new AppError('NOT_FOUND', 'Route not found: /swagger has them all');
-		const allow = [...new Set(methods.map(({ method }) => method))].join(', ');
+		// What answers GET answers HEAD, without a route of its own.
+		const allow = [...new Set(methods.flatMap(({ method }) => namesOf(method)))].join(', ');
 		return new AppError('METHOD_NOT_ALLOWED', `Method not allowed. Must be one of: ${allow}`, {
 			allow,
 		});
 	};
 }
+
+const namesOf = (method: string): string[] => (method === 'GET' ? ['GET', 'HEAD'] : [method]);
 
 /** `/rooms/:room_id` matches `/rooms/x` and `/rooms/x/`, as the router does. */
 const patternOf = (path: string) =>

@@ -70,7 +70,8 @@ export function httpClient(server: Pick<Server, 'url'>, credentials: Credentials
 			signal: AbortSignal.timeout(REQUEST_DEADLINE_MS),
 		});
 		const text = await response.text();
-		const parsed = isJson(response.headers) ? JSON.parse(text) : undefined;
+		const hasBody = method !== 'HEAD' && isJson(response.headers);
+		const parsed = hasBody ? JSON.parse(text) : undefined;
 		if (isChecked) {
 			const openApi = await openApiOf(server.url);
 			openApi.check({ method, path, status: response.status, body: parsed });

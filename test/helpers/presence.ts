@@ -22,10 +22,7 @@ export async function queryPresence(socket: Socket, ...user_ids: string[]): Prom
 
 /** Returns once the server tells of this user what happened before. */
 export async function untilTold(socket: Socket, told: string): Promise<void> {
-	await eventually(async () => {
-		await socket.settle();
-		return heardBy(socket).includes(told);
-	}, 12_000);
+	await eventually(() => heardBy(socket).includes(told), 12_000, `"${told}"`);
 }
 
 /** A socket of each. */

@@ -23,10 +23,7 @@ const heardBy = (socket: Socket) =>
 	socket.all<Told>('presence.update').map(({ user_id, status }) => `${user_id} ${status}`);
 
 async function untilTold(socket: Socket, told: string): Promise<void> {
-	await eventually(async () => {
-		await socket.settle();
-		return heardBy(socket).includes(told);
-	}, 15_000);
+	await eventually(() => heardBy(socket).includes(told), 15_000, `"${told}"`);
 }
 
 async function query(socket: Socket, ...user_ids: string[]): Promise<Told[]> {
