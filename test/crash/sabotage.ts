@@ -91,6 +91,42 @@ export const KEEPS_SLOW_READERS: readonly Patch[] = [
 	},
 ];
 
+/** Hears of a revoked key half a second after everybody was told that it is. */
+export const REVOKES_LATE: readonly Patch[] = [
+	{
+		file: 'src/app/persistence.ts',
+		before: "generations.bump('key', effect.key_id);",
+		after: "setTimeout(() => generations.bump('key', effect.key_id), 500);",
+	},
+];
+
+/** Hears of a suspension half a second after everybody was told of it. */
+export const HALTS_LATE: readonly Patch[] = [
+	{
+		file: 'src/app/persistence.ts',
+		before: 'generations.halt(halt.tenant_id, halt.why);',
+		after: 'setTimeout(() => generations.halt(halt.tenant_id, halt.why), 500);',
+	},
+];
+
+/** Reads what an open socket may do half a second after that is another. */
+export const REGRANTS_LATE: readonly Patch[] = [
+	{
+		file: 'src/ws/socket.ts',
+		before: 'this.grant.refresh().then(',
+		after: 'Bun.sleep(500).then(() => this.grant.refresh()).then(',
+	},
+];
+
+/** Takes what it knows of a tenant's limits for true half a second longer than they are. */
+export const LIMITS_LATE: readonly Patch[] = [
+	{
+		file: 'src/app/persistence.ts',
+		before: 'generations.touch(effect.tenant_id);',
+		after: 'setTimeout(() => generations.touch(effect.tenant_id), 500);',
+	},
+];
+
 /** Makes all that a document wants in one change, however much it is. */
 export const APPLIES_IN_ONE_CHANGE: readonly Patch[] = [
 	{
