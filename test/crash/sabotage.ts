@@ -95,8 +95,8 @@ export const KEEPS_SLOW_READERS: readonly Patch[] = [
 export const REVOKES_LATE: readonly Patch[] = [
 	{
 		file: 'src/app/persistence.ts',
-		before: "generations.bump('key', effect.key_id);",
-		after: "setTimeout(() => generations.bump('key', effect.key_id), 500);",
+		before: 'generations.bumpKey(effect.tenant_id, effect.key_id);',
+		after: 'setTimeout(() => generations.bumpKey(effect.tenant_id, effect.key_id), 500);',
 	},
 ];
 
