@@ -101,9 +101,11 @@ export interface Binding {
 	heedsVersion?: boolean;
 }
 
-/** Whether an `Idempotency-Key` counts: on every POST of the operator, and where it is declared. */
+/** Whether an `Idempotency-Key` counts: on every change of the operator, and on a POST that declares it. */
 export const isRepeatableAt = (method: string, operation: Operation): boolean =>
-	method === 'POST' && (operation.actor === 'operator' || operation.isRepeatable === true);
+	operation.actor === 'operator'
+		? method !== 'GET'
+		: method === 'POST' && operation.isRepeatable === true;
 
 /** Whether `If-Match` counts: on every change of what has a version. */
 export const heedsVersionAt = (method: string, { isVersioned }: Operation): boolean =>

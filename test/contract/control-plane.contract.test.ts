@@ -39,6 +39,46 @@ describe('an Idempotency-Key', () => {
 		expect(await countTenants()).toBe(before + 1);
 	});
 
+	test('answers a change or an end again, which by then is stale or has nothing to end', async () => {
+		const client = operator(used.server);
+		const { plan_id } = await createPlan(used.server);
+		const { key } = await createManagementKey(used.server, plan_id);
+		const tenant = await createTenant(used.server, { plan_id });
+		const { key_id } = await createKey(tenant, ['send']);
+		const [gone, erased] = [await createTenant(used.server), await createTenant(used.server)];
+		const free = await createPlan(used.server);
+		const one = `/admin/tenants/${tenant.tenant_id}`;
+		const changes: [method: string, path: string, body?: object, later?: object][] = [
+			['PATCH', `/admin/plans/${plan_id}`, { name: 'First' }, { name: 'Later' }],
+			['PATCH', one, { name: 'First' }, { name: 'Later' }],
+			['PUT', one, { metadata: { a: 1 } }, { metadata: { a: 2 } }],
+			['PATCH', `${one}/api-keys/${key_id}`, { name: 'First' }, { name: 'Later' }],
+			['DELETE', `${one}/api-keys/${key_id}`],
+			['DELETE', `/admin/plans/${plan_id}/management-keys/${key}`],
+			['DELETE', `/admin/plans/${free.plan_id}`],
+			['DELETE', `/admin/tenants/${gone.tenant_id}`],
+			['DELETE', `/admin/tenants/${erased.tenant_id}?purge=now`],
+		];
+		for (const [index, [method, path, body, later]] of changes.entries()) {
+			const ask = (given = body) =>
+				client.call(method, path, { body: given, headers: withKey(`change-${index}`) });
+			const first = await ask();
+			expect([200, 202]).toContain(first.status);
+			if (later !== undefined) bodyOf(await client.call(method, path, { body: later }), 200);
+
+			const again = await ask();
+			const other = later === undefined ? undefined : await ask(later);
+
+			expect([again.status, again.text]).toEqual([first.status, first.text]);
+			expect(again.headers.get('Idempotency-Replayed')).toBe('true');
+			expect(again.headers.get('ETag')).toBe(first.headers.get('ETag'));
+			if (later === undefined) continue;
+			expect(errorOf(other as never).code).toBe('CONFLICT');
+		}
+		const now = bodyOf(await client.get<Tenant>(one), 200);
+		expect([now.name, now.metadata]).toEqual(['Later', { a: 2 }]);
+	});
+
 	test('does it once when the same request comes twenty times at once', async () => {
 		const client = operator(used.server);
 		const before = await countTenants();

@@ -18,6 +18,7 @@ import type { Effect } from '../../core/effect.ts';
 import { AppError, assert } from '../../core/errors.ts';
 import type { Once, StoredAnswer } from '../../core/once.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
+import { answered } from '../../db/answered.ts';
 import { controlPlane } from '../../db/change.ts';
 import type { Writer } from '../../db/writer.ts';
 import type { applyConfiguration, getProgress } from './schema.ts';
@@ -157,12 +158,6 @@ export function createConfiguration<Tx extends ConfigurationTx>(deps: Configurat
 		return part && stored && (part.open(stored) as Findings);
 	}
 
-	/** The answer, stored for the same request again. */
-	async function answered(once: Once | undefined, value: Applied): Promise<Applied> {
-		if (once === undefined) return value;
-		return writer.commit(controlPlane({ once }), async () => ({ value }));
-	}
-
 	return {
 		/**
 		 * Makes the server what a document says, or tells what that would change.
@@ -185,7 +180,7 @@ export function createConfiguration<Tx extends ConfigurationTx>(deps: Configurat
 				const { unchanged } = pass;
 				const kept = pass.changes.filter(({ action }) => action === 'kept');
 				add(made, { changes: kept, api_keys: [], unchanged: NONE });
-				return await answered(caller.once, { dry_run: false, ...made, unchanged });
+				return await answered(writer, caller.once, { dry_run: false, ...made, unchanged });
 			} finally {
 				progress = IDLE;
 			}

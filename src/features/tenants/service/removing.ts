@@ -1,6 +1,7 @@
 import type { OperatorCaller } from '../../../core/caller.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
+import { answered } from '../../../db/answered.ts';
 import type { deleteTenant } from '../schema.ts';
 import { createSteps, type HaltingDeps, type Step } from './halting.ts';
 import { newPurge, type Purging } from './purging.ts';
@@ -32,7 +33,7 @@ const RESTORE: Step = {
 
 /** The use-cases that delete a tenant, and bring it back. */
 export function createRemoving(deps: RemovingDeps) {
-	const { read, purging, retentionMs, pause } = deps;
+	const { writer, read, purging, retentionMs, pause } = deps;
 	const step = createSteps(deps);
 
 	const DELETE: Step = {
@@ -66,24 +67,30 @@ export function createRemoving(deps: RemovingDeps) {
 		 * erasing one at once without the master key.
 		 */
 		remove: async (
-			caller: OperatorCaller,
-			{ tenant_id, purge }: InputOf<typeof deleteTenant>,
-		): Promise<OutputOf<typeof deleteTenant>> => {
-			if (purge === undefined) {
-				const { status, purge_at } = await markDeleted(caller, { tenant_id });
-				return { tenant_id, status: status as 'deleting' | 'purging', purge_at };
-			}
-			const { tenant } = await requireTenantRow(read, caller, tenant_id);
-			requireMaster(caller);
-			const { purge_at } = await markPurged(caller, { tenant_id });
-			// Whatever keeps it from ending here, the worker goes on.
-			const erasing = purging.erase({ tenant, tenant_id }).catch(() => undefined);
-			const receipt = await Promise.race([erasing, pause(AWAIT_MS).then(() => undefined)]);
-			return receipt !== undefined
-				? { tenant_id, status: 'purged' as const, purge_at, receipt }
-				: { tenant_id, status: 'purging' as const, purge_at };
-		},
+			{ once, ...caller }: OperatorCaller,
+			input: InputOf<typeof deleteTenant>,
+		): Promise<OutputOf<typeof deleteTenant>> =>
+			answered(writer, once, await remove(caller, input)),
 	};
+
+	async function remove(
+		caller: OperatorCaller,
+		{ tenant_id, purge }: InputOf<typeof deleteTenant>,
+	): Promise<OutputOf<typeof deleteTenant>> {
+		if (purge === undefined) {
+			const { status, purge_at } = await markDeleted(caller, { tenant_id });
+			return { tenant_id, status: status as 'deleting' | 'purging', purge_at };
+		}
+		const { tenant } = await requireTenantRow(read, caller, tenant_id);
+		requireMaster(caller);
+		const { purge_at } = await markPurged(caller, { tenant_id });
+		// Whatever keeps it from ending here, the worker goes on.
+		const erasing = purging.erase({ tenant, tenant_id }).catch(() => undefined);
+		const receipt = await Promise.race([erasing, pause(AWAIT_MS).then(() => undefined)]);
+		return receipt !== undefined
+			? { tenant_id, status: 'purged' as const, purge_at, receipt }
+			: { tenant_id, status: 'purging' as const, purge_at };
+	}
 }
 
 /** What a tenant used goes with it: who is confined to a plan could empty its pool, as often as it is full. */
