@@ -83,6 +83,8 @@ export const apiKeys = sqliteTable(
 		old_prefix: text(),
 		old_hash: blob({ mode: 'buffer' }),
 		old_until: integer(),
+		/** Rises with each change, but for its last use. */
+		version: integer().notNull().default(1),
 	},
 	(table) => [
 		primaryKey({ columns: [table.tenant, table.key_id] }),

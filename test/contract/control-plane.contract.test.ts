@@ -254,8 +254,7 @@ describe('a version', () => {
 				...[first.text, first.headers.get('ETag')],
 			]);
 			expect([nothing.status, nothing.text]).toEqual([200, first.text]);
-			// Keys have no version.
-			expect(stale.status).toBe(first.headers.has('ETag') ? 412 : 200);
+			expect(stale.status).toBe(412);
 			expect(await lastEntry()).toBe(entry);
 		}
 	});

@@ -116,6 +116,32 @@ describe.each(KINDS)('%s', (_, create, methodOf) => {
 	});
 });
 
+test('a key is changed by one of twenty, operator or tenant, who have seen the same version', async () => {
+	const tenant = await createTenant(used.server);
+	const { key_id } = await createKey(tenant, ['rooms:read']);
+	const ofOperator = `/admin/tenants/${tenant.tenant_id}/api-keys/${key_id}`;
+	const ask = (n: number) => {
+		const [client, path] =
+			n % 2 === 0 ? [operator(used.server), ofOperator] : [tenant.as(), `/api-keys/${key_id}`];
+		return client.patch<Versioned>(path, { name: `by ${n}` }, { 'If-Match': '"1"' });
+	};
+
+	const answers = await Promise.all(numbers.map(ask));
+	const rotated = await operator(used.server).post<Versioned>(`${ofOperator}/rotate`, {});
+	const stale = await tenant
+		.as()
+		.patch(`/api-keys/${key_id}`, { name: 'x' }, { 'If-Match': '"2"' });
+	const listed = bodyOf(await tenant.as().get<ApiKeysPage>('/api-keys'), 200).api_keys;
+
+	const won = answers.filter(({ status }) => status === 200);
+	expect(won.map(({ headers }) => headers.get('ETag'))).toEqual(['"2"']);
+	expect(answers.filter(({ status }) => status === 412)).toHaveLength(CROWD - 1);
+	expect([rotated.body.version, stale.status]).toEqual([3, 412]);
+	expect(listed.find((key) => key.key_id === key_id)).toMatchObject({
+		...{ name: won[0]?.body.name, version: 3 },
+	});
+});
+
 test('a key is changed by each of three in what they say, and by nobody in what they do not', async () => {
 	const tenant = await createTenant(used.server);
 	for (let round = 0; round < 5; round++) {

@@ -57,6 +57,7 @@ export interface ApiKey {
 	expires_at: string | null;
 	last_used_at: string | null;
 	grace_until: string | null;
+	version: number;
 }
 
 export interface Message {

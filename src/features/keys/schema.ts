@@ -10,6 +10,7 @@ import {
 	TenantIdField,
 	TimeInputField,
 	TimestampField,
+	VersionField,
 } from '../../core/fields.ts';
 import type { KeyId, TenantId } from '../../core/ids.ts';
 import { defineOperation } from '../../core/operation.ts';
@@ -33,6 +34,7 @@ const ApiKey = Type.Object({
 	last_used_at: nullable(TimestampField),
 	/** Until when the secret before this one is good too. */
 	grace_until: nullable(TimestampField),
+	version: VersionField,
 });
 
 /** With the secret: told once, at creation, and stored nowhere. */
@@ -52,6 +54,7 @@ const example = {
 	expires_at: null,
 	last_used_at: null,
 	grace_until: null,
+	version: 1,
 };
 
 const api_key = 'sk_9fK2mPqR7tXw4bN8vJcL5hY1sD6gZ3aQ0eU2iO7pTkM9r';
@@ -89,6 +92,7 @@ const strict = { additionalProperties: false };
 
 /** What each operation is told and answers: the same for the operator and for the tenant itself. */
 const CREATE = {
+	isVersioned: true as const,
 	description: `The answer holds the secret, this once. Only its hash is stored. A tenant has at most ${KEYS_MAX} keys.`,
 	output: NewApiKey,
 };
@@ -98,11 +102,13 @@ const LIST = {
 	output: KeyPage,
 };
 const UPDATE = {
+	isVersioned: true as const,
 	description:
 		'Merges the given fields. Takes effect on the next request, and on open sockets: one that may not be open any more is closed with 4501.',
 	output: ApiKey,
 };
 const ROTATE = {
+	isVersioned: true as const,
 	description:
 		'A new secret, shown this once; the one before stays good until `grace_until`, and so do its sockets. Rotating again within that time ends it at once.',
 	output: NewApiKey,
@@ -115,7 +121,8 @@ const REVOKE = {
 
 const inputExample = { name: 'Production', permissions: ['send', 'rooms:read'] };
 const newExample = { ...example, api_key };
-const rotated = { ...newExample, grace_until: '2026-11-22T03:45:00.123Z' };
+const updated = { ...example, permissions: ['send'], version: 2 };
+const rotated = { ...newExample, version: 2, grace_until: '2026-11-22T03:45:00.123Z' };
 const pageExample = { api_keys: [example], next_cursor: null };
 const done = { success: true as const };
 
@@ -146,7 +153,7 @@ export const updateKey = defineOperation({
 	...byOperator,
 	...UPDATE,
 	input: Type.Object({ ...ofTenant, ...ofKey, ...toUpdate }, strict),
-	example: { input: { tenant_id, key_id, permissions: ['send'] }, output: example },
+	example: { input: { tenant_id, key_id, permissions: ['send'] }, output: updated },
 });
 
 export const rotateKey = defineOperation({
@@ -204,7 +211,7 @@ export const updateOwnKey = defineOperation({
 	description: `${OWN} ${UPDATE.description} ${WITHIN}`,
 	input: Type.Object({ ...ofKey, ...toUpdate }, strict),
 	errors: ['NOT_FOUND'],
-	example: { input: { key_id, permissions: ['send'] }, output: example },
+	example: { input: { key_id, permissions: ['send'] }, output: updated },
 });
 
 export const rotateOwnKey = defineOperation({

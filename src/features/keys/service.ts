@@ -5,6 +5,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Ids, KeyId, PlanNo, TenantId, TenantNo } from '../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../core/operation.ts';
 import { expandGrants } from '../../core/permissions.ts';
+import { requireVersion } from '../../core/precondition.ts';
 import type { Random } from '../../core/random.ts';
 import type { Scope } from '../../db/change.ts';
 import type { Writer } from '../../db/writer.ts';
@@ -52,8 +53,10 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		const { tenant, plan } = scope;
 		return writer.commit(scope, async (tx) => {
 			const before = await getKey(tx, tenant, key_id);
-			const { row, value } = changed(before);
-			if (Bun.deepEquals(row, before)) return { value: value(shown(before, act.at)) };
+			requireVersion(caller, before.version);
+			const { row: changedRow, value } = changed(before);
+			if (Bun.deepEquals(changedRow, before)) return { value: value(shown(before, act.at)) };
+			const row = { ...changedRow, version: before.version + 1 };
 			await tx.keys.update(row);
 			const after = shown(row, act.at);
 			const told = { before: shown(before, act.at), after };
@@ -101,6 +104,7 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 		 * Changes a key. Takes effect on the next request, and on open sockets.
 		 *
 		 * @throws `NOT_FOUND` for an unknown tenant, or a key it has not (or no longer).
+		 * @throws `PRECONDITION_FAILED` when it is no longer the version that was named.
 		 * @throws `VALIDATION_ERROR` as for `create`.
 		 */
 		update: async (

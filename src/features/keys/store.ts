@@ -8,7 +8,13 @@ import { apiKeys } from '../../db/tables.ts';
 export type KeyRow = typeof apiKeys.$inferSelect;
 
 /** What a new key does not have yet. */
-export type Later = 'revoked_at' | 'last_used_at' | 'old_prefix' | 'old_hash' | 'old_until';
+export type Later =
+	| 'revoked_at'
+	| 'last_used_at'
+	| 'old_prefix'
+	| 'old_hash'
+	| 'old_until'
+	| 'version';
 
 /** All SQL of API keys. */
 export const createKeysStore = (db: Database) => {
@@ -112,6 +118,7 @@ function prepareWrites(orm: Orm) {
 			old_prefix: sql`${p('old_prefix')}`,
 			old_hash: sql`${p('old_hash')}`,
 			old_until: sql`${p('old_until')}`,
+			version: sql`${p('version')}`,
 		})
 		.where(and(ofTenant, eq(apiKeys.key_id, p('key_id'))))
 		.prepare();

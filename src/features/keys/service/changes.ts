@@ -125,4 +125,5 @@ export const shown = (row: NewKey['row'] & Partial<Pick<KeyRow, Later>>, now: nu
 	expires_at: timeOf(row.expires_at),
 	last_used_at: timeOf(row.last_used_at),
 	grace_until: timeOf((row.old_until ?? 0) > now ? row.old_until : null),
+	version: row.version ?? 1,
 });

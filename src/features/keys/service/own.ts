@@ -3,6 +3,7 @@ import { AppError } from '../../../core/errors.ts';
 import type { KeyId } from '../../../core/ids.ts';
 import type { InputOf, OutputOf } from '../../../core/operation.ts';
 import { expandGrants, type Permission } from '../../../core/permissions.ts';
+import { requireVersion } from '../../../core/precondition.ts';
 import type {
 	createOwnKey,
 	listOwnKeys,
@@ -39,7 +40,10 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 			const before = await getKey(tx, tenant, key_id);
 			requireNoMore(caller, expandGrants(JSON.parse(before.permissions)));
 			requireNoLonger(caller, before);
-			const row = changed(before);
+			requireVersion(caller, before.version);
+			const changedRow = changed(before);
+			if (Bun.deepEquals(changedRow, before)) return { value: toValue(shown(before, now)) };
+			const row = { ...changedRow, version: before.version + 1 };
 			await tx.keys.update(row);
 			return { value: toValue(shown(row, now)), effects: [changedOf(tenant_id)] };
 		});
@@ -74,7 +78,7 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 			return listPage(read, caller.tenant, input, clock.now());
 		},
 
-		/** Changes a key. @throws as `create`; `NOT_FOUND`. */
+		/** Changes a key. @throws as `create`; `NOT_FOUND`; `PRECONDITION_FAILED`. */
 		update: async (
 			caller: OwnCaller,
 			{ key_id, ...patch }: InputOf<typeof updateOwnKey>,
