@@ -110,8 +110,9 @@ async function runFiles(suite: Suite, deadlineMs: number, setting: Setting): Pro
 		allowedSkips: ALLOWED_SKIPS,
 		print: console.log,
 	});
-	const slowest = result.slowest.map(({ file, seconds }) => `${file} ${seconds.toFixed(1)} s`);
-	console.log(`   slowest: ${slowest.join(', ')}`);
+	console.log('   Longest:');
+	for (const { file, seconds } of result.slowest)
+		console.log(`   ${seconds.toFixed(1).padStart(6)} s  ${file}`);
 	return result;
 }
 

@@ -5,7 +5,7 @@ import { CHROMIUM, CHROMIUM_FLAGS } from '../helpers/browser.ts';
 import { createGroup, createTenant, createToken } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 
-const BROWSER_DEADLINE_MS = 15_000;
+const BROWSER_DEADLINE_MS = 40_000;
 
 const used = useServer();
 

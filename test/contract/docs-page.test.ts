@@ -12,7 +12,7 @@ import { type Declared, openApiOf } from '../helpers/openapi.ts';
 import { createTenant } from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 
-const BROWSER_DEADLINE_MS = 15_000;
+const BROWSER_DEADLINE_MS = 40_000;
 
 /** What the master key is for. */
 const OPERATORS = /^\/(admin\/|metrics$)/;

@@ -26,7 +26,7 @@ test('rooms, roles, seqs, unread counts and heirs are as in the model, after any
 		}),
 		{ numRuns: Number(process.env.MODEL_RUNS ?? 400) },
 	);
-}, 60_000);
+}, 120_000);
 
 /** A socket sees strictly rising cursors, and while its user is in a room, its seqs one by one. */
 function expectWhole(user: string, told: readonly Told[]): void {

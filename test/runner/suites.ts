@@ -63,6 +63,7 @@ export const STEPS: readonly Step[] = [
 		summary: 'house style, units and properties, in process',
 		files: ['test/tidy.test.ts', 'test/{tidy,runner,helpers,unit,property}/**/*.test.ts'],
 		needsBuild: false,
+		first: ['test/property/model.test.ts', 'test/tidy.test.ts'],
 		alone: [],
 		deadlineMs: 4 * MINUTE,
 	},
