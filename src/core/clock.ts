@@ -30,7 +30,7 @@ export function toTimestamp(ms: number): string {
 }
 
 /** The last one that RFC 3339 can write: an offset may lead beyond it. */
-const LAST_MOMENT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+export const LAST_MOMENT_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
  * Epoch milliseconds of an RFC 3339 time, or undefined for a moment there never is: `Date.parse`

@@ -3,6 +3,11 @@
  * its number is never used: whoever stores the rows gives them another.
  */
 import type { Database, SQLQueryBindings } from 'bun:sqlite';
+import { Type } from '@sinclair/typebox';
+import { TypeCompiler } from '@sinclair/typebox/compiler';
+import { LAST_MOMENT_MS } from '../core/clock.ts';
+import { KeyIdField, NameField } from '../core/fields.ts';
+import { expandGrants } from '../core/permissions.ts';
 import { openForReading } from './immutable.ts';
 import { DatabaseRefused, refusalOf } from './migrate.ts';
 import { currentSchema, schemaVersionOf } from './schema-version.ts';
@@ -161,13 +166,44 @@ export function checkTenantFile(path: string): readonly string[] {
 			.filter(({ name }) => exists(db, `SELECT 1 FROM ${name} WHERE tenant IS NOT 1`))
 			.map(({ name }) => `${name} has rows of another tenant`);
 		const broken = BROKEN.filter(({ sql }) => exists(db, sql)).map(({ what }) => what);
-		return [...foreign, ...broken, ...oddValues(db)];
+		const keys = hasOddKey(db) ? ['api_keys has a key that no server makes'] : [];
+		return [...foreign, ...broken, ...keys, ...oddValues(db)];
 	} finally {
 		db.close();
 	}
 }
 
 const exists = (db: Database, sql: string): boolean => db.query(`${sql} LIMIT 1`).get() !== null;
+
+interface KeyInFile {
+	key_id: string;
+	name: string;
+	permissions: string;
+	latest: number;
+}
+
+const KEY = TypeCompiler.Compile(Type.Object({ key_id: KeyIdField, name: NameField }));
+
+/** Whether a key could not be shown or used: it would be in the way of the export of all configuration. */
+function hasOddKey(db: Database): boolean {
+	const rows = db.query<KeyInFile, []>(
+		`SELECT key_id, name, permissions, max(created_at, coalesce(expires_at, 0), coalesce(old_until, 0),
+			coalesce(last_used_at, 0)) AS latest FROM api_keys`,
+	);
+	for (const key of rows.iterate()) if (!isOurs(key)) return true;
+	return false;
+}
+
+function isOurs(key: KeyInFile): boolean {
+	if (!KEY.Check(key) || key.latest > LAST_MOMENT_MS) return false;
+	try {
+		expandGrants(JSON.parse(key.permissions));
+		return true;
+	} catch {
+		// No JSON, no list, or a permission that there is not.
+		return false;
+	}
+}
 
 /** The last millisecond that a date has. SQLite's integers have 64 bits, and ours are exact up to 53. */
 const INTEGER_MAX = 8_640_000_000_000_000;

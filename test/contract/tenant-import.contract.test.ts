@@ -142,6 +142,22 @@ describe('a file that is not fit is refused in one sentence, by a server and wit
 			},
 			/is not there/,
 		],
+		...Object.fromEntries(
+			[
+				`key_id = 'x y'`,
+				`name = ''`,
+				`name = 'a' || char(10)`,
+				`permissions = '["rooms:destroy"]'`,
+				`permissions = '{}'`,
+				'expires_at = 8000000000000000',
+			].map((spoil) => [
+				`with a key whose ${spoil}`,
+				[
+					() => spoilt((db) => db.run(`UPDATE api_keys SET ${spoil}`)),
+					/api_keys has a key that no server makes/,
+				] as [() => string, RegExp],
+			]),
+		),
 		'with a key that another tenant has': [
 			() =>
 				spoilt((db) =>
