@@ -195,6 +195,16 @@ const HEADERS = {
 		'string',
 		'req_01jd6yh2n8f9tr3c5x7z0w4k6m',
 	),
+	ETag: header(
+		'The version of what is told, for `If-Match`: a change makes it another.',
+		'string',
+		'"3"',
+	),
+	'Idempotency-Replayed': header(
+		'`true` where the `Idempotency-Key` was seen before: this is the first answer again.',
+		'string',
+		'true',
+	),
 	'X-RateLimit-Limit': header(
 		"The size of the tenant's bucket. Rate-limit headers are absent where no limit is set.",
 		'integer',

@@ -48,6 +48,7 @@ export function errorExampleOf(operation: Operation, code: ErrorCode) {
 
 function ownExampleOf({ actor, permission }: Operation, code: ErrorCode) {
 	if (code === 'AUTHENTICATION_ERROR' && actor === 'operator') return { message: 'Unauthorized' };
-	if (code !== 'AUTHORIZATION_ERROR' || permission === undefined) return {};
+	if (code !== 'AUTHORIZATION_ERROR') return {};
+	if (permission === undefined) return { message: 'This needs the master key' };
 	return { message: `The API key lacks the permission ${permission}` };
 }

@@ -93,7 +93,12 @@ const IF_MATCH: Parameters[number] = {
 		'The `ETag` that you have seen, such as `"3"`: when it is another by now, nothing changes (412).',
 	schema: { type: 'string', maxLength: 1000 },
 };
-type HeaderName = (typeof RATE_LIMIT_HEADERS)[number] | 'X-Request-Id' | 'Retry-After';
+type HeaderName =
+	| (typeof RATE_LIMIT_HEADERS)[number]
+	| 'X-Request-Id'
+	| 'ETag'
+	| 'Idempotency-Replayed'
+	| 'Retry-After';
 
 /**
  * The Operation Object of an operation at this route, for the route's `detail`.
@@ -252,7 +257,7 @@ function responsesOf(operation: Operation, route: RouteDescription, binding: Bin
 			};
 			const response: Response = {
 				description: shared.map(({ description }) => description).join('\n\n'),
-				headers: headersOf(operation, status),
+				headers: headersOf(operation, status, binding),
 				...(status === 101 || status === 204 ? {} : { content }),
 			};
 			return [status, response];
@@ -293,10 +298,17 @@ const failuresOf = (operation: Operation, binding: Binding): Form[] =>
  * A tenant's bucket stands on every answer after a 401; the page tells of it where it matters, for
  * five more headers on every error would bury all else.
  */
-function headersOf(operation: Operation, status: number): NonNullable<Response['headers']> {
-	const isBucketTold = operation.permission !== undefined && (status < 300 || status === 429);
+function headersOf(
+	operation: Operation,
+	status: number,
+	{ isRepeatable }: Binding,
+): NonNullable<Response['headers']> {
+	const isSuccess = status < 300;
+	const isBucketTold = operation.permission !== undefined && (isSuccess || status === 429);
 	const names: HeaderName[] = [
 		'X-Request-Id',
+		...(isSuccess && operation.isVersioned === true ? (['ETag'] as const) : []),
+		...(isSuccess && isRepeatable === true ? (['Idempotency-Replayed'] as const) : []),
 		...(isBucketTold ? RATE_LIMIT_HEADERS : []),
 		...(hasRetryAfter(status) ? (['Retry-After'] as const) : []),
 	];

@@ -299,14 +299,12 @@ function describeBrowser(executablePath: string) {
 		await page.context().close();
 	});
 
-	test('is as dark as the system, from the start and after a change', async () => {
+	test('is as dark as the system', async () => {
 		const { page } = await visit();
 		const isDark = () => root(page).evaluate(({ classList }) => classList.contains('dark-mode'));
 
 		expect(await isDark()).toBe(false);
 		await page.emulateMedia({ colorScheme: 'dark' });
-		expect(await isDark()).toBe(true);
-		await page.reload();
 		expect(await isDark()).toBe(true);
 		await page.context().close();
 	});
@@ -351,12 +349,11 @@ function describeBrowser(executablePath: string) {
 		const { page, complaints } = await visit();
 		await authorize(page, { 'X-API-Key': api_key, 'X-User-Id': 'alice' });
 
-		for (const path of ['/usage', '/events']) {
-			const { headers, status } = await tryOut(page, 'get', path);
-			expect(headers).toMatchObject({ 'x-api-key': api_key });
-			expect(headers).not.toHaveProperty('x-user-id');
-			expect([path, status?.slice(0, 3)]).toEqual([path, '200']);
-		}
+		const { headers, status } = await tryOut(page, 'get', '/usage');
+
+		expect(headers).toMatchObject({ 'x-api-key': api_key });
+		expect(headers).not.toHaveProperty('x-user-id');
+		expect(status).toStartWith('200');
 		expect(complaints).toEqual([]);
 		await page.context().close();
 	});

@@ -29,6 +29,10 @@ export const PAGE_CSS = `body { margin: 0; background: #fafafa; }
 .swagger-ui .info__license::before { content: 'License: '; }
 .swagger-ui .scheme-container { padding: 15px 0; }
 .swagger-ui .opblock-tag { flex-wrap: wrap; }
+@media (max-width: 640px) {
+	.swagger-ui .opblock-tag small { flex: 1 1 100%; order: 1; padding: 5px 0 0; }
+	.swagger-ui .opblock-tag a.nostyle { flex: 1; }
+}
 .swagger-ui .dialog-ux .modal-ux { width: 90%; max-width: 1100px; }
 .swagger-ui .dialog-ux .modal-ux-content {
 	display: grid;

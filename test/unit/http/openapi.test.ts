@@ -371,6 +371,13 @@ describe('describeRoute', () => {
 		expect(headersOf(SAY, 201).sort()).toEqual([...bucket, 'X-Request-Id'].sort());
 		expect(headersOf(SAY, 404)).toEqual(['X-Request-Id']);
 		expect(headersOf(SAY, 429).sort()).toEqual([...bucket, 'X-Request-Id', 'Retry-After'].sort());
+		const versioned = describeRoute(
+			{ ...sweep, isVersioned: true },
+			{ method: 'POST', path: '/admin/sweep', status: [201] },
+		);
+		expect(headersOf(versioned, 201)).toEqual(['X-Request-Id', 'ETag', 'Idempotency-Replayed']);
+		expect(headersOf(versioned, 404)).toEqual([]);
+		expect(headersOf(versioned, 409)).toEqual(['X-Request-Id']);
 		expect(headersOf(LIVE, 200)).toEqual(['X-Request-Id']);
 		expect(headersOf(LIVE, 503)).toEqual(['X-Request-Id', 'Retry-After']);
 	});
