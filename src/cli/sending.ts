@@ -33,6 +33,8 @@ const LINE_EVERY_MS = 2000;
  * Sends a document, and says on stderr how far it is. What was lost with a connection is asked for again, under
  * the same key: it is not done twice, and secrets of new keys are told.
  *
+ * That the server is there was asked before: whatever is lost here may have been begun.
+ *
  * @throws CommandFailed with the place in the file, or with how to go on.
  */
 export async function send(
@@ -43,7 +45,8 @@ export async function send(
 	const { query, body, idempotencyKey, isResumed = false } = request;
 	const text = JSON.stringify(body);
 	const headers = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey };
-	let answeredAt = systemClock.monotonic();
+	/** When it was last known to be there; undefined while it is. */
+	let lostAt: number | undefined;
 	for (let attempt = 1; ; attempt++) {
 		const sent = ask({ method: 'POST', path: `/admin/apply${query}`, body: text, headers });
 		const reply = await watching(sent, isQuiet ? undefined : ask);
@@ -51,24 +54,13 @@ export async function send(
 		const isBusy = (attempt > 1 || isResumed) && isAnotherRunning(reply);
 		const isAway = reply === undefined || reply.status === 503;
 		if (reply !== undefined && !isBusy && !isAway) throw refusal(reply, document);
-		// The first of these is still at work.
-		if (isBusy) answeredAt = systemClock.monotonic();
-		const isOver = systemClock.monotonic() - answeredAt > AWAY_MS_MAX;
-		if (idempotencyKey === undefined || isOver || (attempt === 1 && !(await isThere(ask)))) {
-			throw lost(server.name, reply, attempt === 1 ? undefined : idempotencyKey);
-		}
+		const now = systemClock.monotonic();
+		// The first of these is still at work; else it is away, since the first that was lost.
+		lostAt = isBusy ? undefined : (lostAt ?? now);
+		const isOver = lostAt !== undefined && now - lostAt > AWAY_MS_MAX;
+		if (idempotencyKey === undefined || isOver) throw lost(server.name, reply, idempotencyKey);
 		await Bun.sleep(LOOK_EVERY_MS);
 	}
-}
-
-/** Whether it was a connection that ended, and not a server that never was. */
-async function isThere(ask: Ask): Promise<boolean> {
-	const until = systemClock.monotonic() + AWAY_MS_MAX;
-	do {
-		if ((await ask({ method: 'GET', path: '/admin/apply' })) !== undefined) return true;
-		await Bun.sleep(LOOK_EVERY_MS);
-	} while (systemClock.monotonic() < until);
-	return false;
 }
 
 const isAnotherRunning = (reply: Reply | undefined): boolean =>
