@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+	appendFileSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runSuite, type Schedule, scheduleOf } from './suite-run.ts';
@@ -34,7 +41,10 @@ function runFiles(
 		reports: join(root, 'reports'),
 		isCi: false,
 		allowedSkips: [],
-		print: (text) => printed.push(text),
+		print(text) {
+			printed.push(text);
+			appendFileSync(join(root, 'log'), `print ${text.trim()}\n`);
+		},
 	});
 }
 
@@ -84,8 +94,14 @@ describe('a suite', () => {
 
 		expect(result).toMatchObject({ passed: 4, failed: [], skipped: [], problems: [] });
 		const log = readFileSync(join(root, 'log'), 'utf8').trim().split('\n');
-		expect(log.slice(0, 2).sort()).toEqual(['begin a', 'begin b']);
-		expect(log.slice(4)).toEqual(['begin c', 'end c', 'begin d', 'end d']);
+		// Neither of these ends before both have begun.
+		expect(log.slice(0, 6).sort()).toEqual([
+			...['begin a', 'begin b', 'end a', 'end b'],
+			...['print a.test.ts', 'print b.test.ts'],
+		]);
+		expect(log.slice(6)).toEqual(
+			['c', 'd'].flatMap((name) => [`print ${name}.test.ts`, `begin ${name}`, `end ${name}`]),
+		);
 	});
 
 	test('counts every file, and prints whole what a failing one wrote, and of no other', async () => {
