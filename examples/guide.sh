@@ -64,6 +64,8 @@ start() {
 	stop
 	[ -x "$binary" ] || fail "$binary is not there: npm run build makes it"
 	log=$folder/log-$1
+	# The server may be slower to open it than the first look below.
+	: >"$log"
 	(cd "$folder" && LISTEN_ADDR=":$PORT" exec "$binary") >"$log" &
 	server=$!
 	for _ in $(seq 100); do
