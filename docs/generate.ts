@@ -103,7 +103,7 @@ above 128 MiB, is refused by the runtime without a body.
 - \`code\` is what a client acts on; \`message\` is for developers, may change, and never repeats what was sent.
 - \`field\` names what is wrong: a name at the top level (of the body, the query, the path or a header), or a JSON pointer
   to something nested.
-- \`request_id\` is also the answer's \`X-Request-Id\`. A request may bring its own there: 1 to 64 of \`A-Z a-z 0-9 . _ -\`, and nothing that looks like a key, token or ticket; else it gets a new one.
+- \`request_id\` is also the answer's \`X-Request-Id\`. A request may bring its own there: 1 to 64 of \`A-Z a-z 0-9 . _ -\`, and nothing that looks like a secret, such as a key, a token, or more than 32 letters and digits in a row; else it gets a new one.
 - \`retryable\` says whether the same request can succeed later. \`retry_after_ms\`, where it is known, says when; the
   \`Retry-After\` header says it in whole seconds.
 - A send that was cut off, or answered 503, may have been stored. Sending it again with the same \`client_msg_id\` is safe.

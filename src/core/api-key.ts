@@ -63,9 +63,10 @@ export const parseApiKey = (key: string): SecretParts | undefined => parseSecret
 
 /**
  * A secret of ours, whole or the beginning of one, in a text of which it may be a part. A word that ends
- * like the name of a kind, as `task_`, is none.
+ * like the name of a kind, as `task_`, is none. A master key or the secret of management credentials
+ * begins like nothing: it is more letters and digits in a row than any id of a trace has, which is 32.
  */
-const LIKE_SECRET = /(?<![0-9A-Za-z])(?:sk|ut|wst)_|(?:sk|ut|wst)_[0-9A-Za-z]{45}/;
+const LIKE_SECRET = /(?<![0-9A-Za-z])(?:sk|ut|wst)_|[0-9A-Za-z]{33}/;
 
 /** Whether a text that a client chose must not be logged or sent back, for it may hold a secret. */
 export const looksLikeSecret = (text: string): boolean => LIKE_SECRET.test(text);

@@ -3,7 +3,14 @@ import { expect, test } from 'bun:test';
 import { bodyOf, httpClient } from '../helpers/http.ts';
 import { exchange, requestText, upgradeAnswer } from '../helpers/raw-http.ts';
 import { openSocket } from '../helpers/socket.ts';
-import { createTenant, createTicket, createToken, withToken } from '../helpers/tenants.ts';
+import {
+	createManagementKey,
+	createPlan,
+	createTenant,
+	createTicket,
+	createToken,
+	withToken,
+} from '../helpers/tenants.ts';
 import { useServer } from '../helpers/use-server.ts';
 
 const used = useServer({ LOG_LEVEL: 'debug' });
@@ -14,7 +21,9 @@ test('no key, token or ticket is in the log, the metrics or an error, at the mos
 	const token = await createToken(tenant, 'alice');
 	const tickets = await Promise.all([1, 2, 3, 4].map(() => createTicket(tenant, 'alice')));
 	const [opening = '', refused = '', misplaced = '', malformed = ''] = tickets;
-	const secrets = [server.masterKey, tenant.api_key, token, ...tickets];
+	const { plan_id } = await createPlan(server);
+	const { secret: management } = await createManagementKey(server, plan_id);
+	const secrets = [server.masterKey, management, tenant.api_key, token, ...tickets];
 	const errors: string[] = [];
 
 	const socket = await openSocket(server, { query: `token=${opening}` });
@@ -50,7 +59,7 @@ test('no key, token or ticket is in the log, the metrics or an error, at the mos
 	errors.push((await client.get('/rooms')).text, ...upgrades.map(({ text }) => text));
 
 	// In the place of a request's name, whole, cut, and as a part: sent back to nobody, and logged nowhere.
-	for (const secret of [tenant.api_key, token, ...tickets]) {
+	for (const secret of [tenant.api_key, token, ...tickets, server.masterKey, management]) {
 		for (const named of [secret, secret.slice(0, 40), `trace.${secret}`, `x${secret}`]) {
 			const headers = { 'X-Request-Id': named };
 			for (const path of ['/rooms', '/ws', '/nowhere', '/swagger', '/livez']) {
@@ -81,11 +90,12 @@ test('no key, token or ticket is in the log, the metrics or an error, at the mos
 test('a request keeps the name that it brought, though a word of it ends like the name of a secret', async () => {
 	const tenant = await createTenant(used.server);
 
-	for (const name of ['task_4711', 'a-b.c_d', 'sk', 'risk_', 'aut_12', 'SK_1']) {
+	const trace = 'f'.repeat(32);
+	for (const name of ['task_4711', 'a-b.c_d', 'sk', 'risk_', 'aut_12', 'SK_1', trace]) {
 		const answer = await tenant.as('alice').get('/rooms', { 'X-Request-Id': name });
 		expect(answer.headers.get('X-Request-Id')).toBe(name);
 	}
-	for (const name of ['sk_', 'ut_1', 'wst_1', 'x-sk_1', 'x_ut_1', 'x'.repeat(65), 'a b']) {
+	for (const name of ['sk_', 'ut_1', 'wst_1', 'x-sk_1', 'x_ut_1', 'x'.repeat(33), 'a b']) {
 		const answer = await tenant.as('alice').get('/rooms', { 'X-Request-Id': name });
 		expect(answer.headers.get('X-Request-Id')).toMatch(/^req_/);
 	}

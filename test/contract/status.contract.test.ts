@@ -152,7 +152,7 @@ describe('X-Request-Id', () => {
 		expect(second.headers.get('X-Request-Id')).not.toBe(id);
 	});
 
-	for (const id of ['a', 'A-Z_a.z-0', 'x'.repeat(64)]) {
+	for (const id of ['a', 'A-Z_a.z-0', `${'x'.repeat(32)}.${'y'.repeat(31)}`]) {
 		test(`keeps ${id.slice(0, 12)} of ${id.length} characters`, async () => {
 			for (const path of ['/health', '/rooms', '/nowhere']) {
 				const answer = await httpClient(used.server).get(path, { 'X-Request-Id': id });
