@@ -268,3 +268,22 @@ test('history begins with the own joining, whatever cursors the same seqs have i
 		expect(await seqs('?after_seq=0')).toEqual([5, 6, 7, 8]);
 	}
 });
+
+test('what is left unread is counted in the own room, where the same seqs count for less in the other tenant', async () => {
+	const tenants = [await createTenant(used.server), await createTenant(used.server)];
+	for (const [index, tenant] of tenants.entries()) {
+		const { room_id } = await createGroup(tenant, 'alice', ['bob']);
+		for (let n = 0; n < 5; n++) {
+			// What the tenant itself says counts for no unread.
+			const sender = n < 3 && index === 0 ? undefined : 'alice';
+			await sendMessage(tenant, sender, room_id, `${n}`);
+		}
+	}
+
+	for (const tenant of tenants) {
+		const [room] = bodyOf(await tenant.as('bob').get<RoomsPage>('/rooms'), 200).rooms;
+		bodyOf(await tenant.as('bob').post(`/rooms/${room?.room_id}/read`, { seq: 4 }), 200);
+		const [seen] = bodyOf(await tenant.as('bob').get<RoomsPage>('/rooms'), 200).rooms;
+		expect(seen).toMatchObject({ last_seq: 5, last_read_seq: 4, unread_count: 1 });
+	}
+});
