@@ -326,7 +326,11 @@ function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }:
 	return {
 		imports: createImports({
 			...{ ...parts, pause: (ms) => Bun.sleep(ms) },
-			receive: createReceive(createVault(parts.secretsKey, parts.random)),
+			receive: createReceive({
+				vault: createVault(parts.secretsKey, parts.random),
+				clock,
+				retentionMs: settings.DELETED_TENANT_RETENTION,
+			}),
 		}),
 		connections: createConnectionOperations({
 			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,

@@ -72,15 +72,3 @@ export function requireActor<Op extends Operation>(
 	}
 	return caller as CallerOf[Op['actor']];
 }
-
-/**
- * For what is the tenant's own, and no user's.
- *
- * @throws `VALIDATION_ERROR` when a user was named.
- */
-export function requireTenant({ user_id }: Pick<TenantCaller, 'user_id'>): void {
-	if (user_id === null) return;
-	throw new AppError('VALIDATION_ERROR', 'This is for the tenant itself, not for a user', {
-		field: 'X-User-Id',
-	});
-}

@@ -81,8 +81,8 @@ describe('/swagger/json', () => {
 		const counts = { user: 0, tenant: 0, any: 0 };
 		for (const declared of operations) {
 			const ways = (declared.operation.security ?? []).filter((needs) => 'ApiKey' in needs);
-			// What opens a socket is asked otherwise, and GET /messages still declares both.
-			if (ways.length === 0 || declared.path === '/ws' || declared.path === '/messages') continue;
+			// What opens a socket is asked otherwise.
+			if (ways.length === 0 || declared.path === '/ws') continue;
 			const who = ways.length === 2 ? 'any' : 'UserId' in (ways[0] ?? {}) ? 'user' : 'tenant';
 			counts[who]++;
 			const refusals = [await isRefused(declared, 'carol'), await isRefused(declared)];

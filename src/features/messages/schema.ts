@@ -113,7 +113,7 @@ export const listAllMessages = defineOperation({
 	summary: 'List the messages of all rooms',
 	description:
 		'For the tenant itself: a key without a user. Newest first. `as_of` is the event cursor up to which the first page is complete. A page may hold fewer than `limit`, where many rooms were deleted: go on while there is a `next_cursor`.',
-	actor: 'any',
+	actor: 'tenant',
 	permission: 'messages:read',
 	cost: 1,
 	input: Type.Object(

@@ -61,8 +61,10 @@ interface Pool {
 	month: number;
 	parts: Map<TenantNo, Used & { tenant_id: TenantId }>;
 	used: Used;
-	/** On the monotonic clock: then it is summed up anew. */
+	/** On the monotonic clock: then its parts are read anew. */
 	goodUntil: number;
+	/** When its parts were last summed up, on the same clock. */
+	summedAt: number;
 }
 
 /** A tenant with a quota of its own or of its plan, as of the last review. */
@@ -83,6 +85,8 @@ const PAGE = 200;
 /** A sum is good so long at least, and for so many times as long as it took: who came or left shows then. */
 const POOL_MS = 3000;
 const GOOD_FACTOR = 20;
+/** For so long sockets that are opened are added to a sum: with many tenants it takes longer than opening one. */
+const SUM_MS = 100;
 const POOLS_MAX = 10_000;
 /** Tenants that are watched; the longest ago reviewed go first. */
 const WATCHED_MAX = 50_000;
@@ -136,7 +140,7 @@ export function createQuotas(deps: QuotasDeps) {
 			after = last.tenant;
 			await deps.pause();
 		}
-		const pool = known ?? { limits, month, parts, used: NOTHING, goodUntil: 0 };
+		const pool = known ?? { limits, month, parts, used: NOTHING, goodUntil: 0, summedAt: 0 };
 		const now = clock.monotonic();
 		const goodUntil = now + Math.max(POOL_MS, (now - startedAt) * GOOD_FACTOR);
 		Object.assign(pool, { limits, month, parts, goodUntil });
@@ -153,6 +157,7 @@ export function createQuotas(deps: QuotasDeps) {
 			used.peak_connections += connectionsOf(part.tenant_id) - part.peak_connections;
 		}
 		pool.used = used;
+		pool.summedAt = clock.monotonic();
 	}
 
 	async function reviewOne(tenant: TenantNo, touched: Set<Pool>): Promise<void> {
@@ -275,13 +280,15 @@ export function createQuotas(deps: QuotasDeps) {
 			return deps.isNoted(tenant, user_id) ? undefined : requireKnown(tenant, one, user_id);
 		},
 
-		/** Whether one socket more may be opened; counts it until the next review. @throws `QUOTA_EXCEEDED`. */
+		/** Whether one socket more may be opened; counts it until it is there to be counted. @throws `QUOTA_EXCEEDED`. */
 		requireConnection({ tenant, tenant_id }: TenantCaller): void {
 			const one = watchedOf(tenant);
 			if (one === undefined) return;
 			one.used.peak_connections = connectionsOf(tenant_id);
-			if (one.pool !== null && one.pool.limits.peak_connections !== undefined) sumUp(one.pool);
+			const pool = one.pool?.limits.peak_connections === undefined ? null : one.pool;
+			if (pool !== null && clock.monotonic() - pool.summedAt >= SUM_MS) sumUp(pool);
 			require(one, 'peak_connections');
+			if (pool !== null) pool.used.peak_connections++;
 		},
 
 		/** The quota on storage that a send would be over. */

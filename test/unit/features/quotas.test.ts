@@ -125,13 +125,34 @@ describe('connections', () => {
 		await request(one.itself);
 		await request(two.itself);
 		await review();
+		expect(connect(one)).toBe('done');
 		const first = await one.listen('ann');
 		expect(connect(two)).toBe('done');
 		const second = await two.listen('ann');
 		expect([connect(one), connect(two)]).toEqual(['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED']);
 		first.connection.close(1000, '');
+		app.clock.advance(100);
 		expect(connect(two)).toBe('done');
 		second.connection.close(1000, '');
+	});
+
+	test('count from when they may be opened: no more at once than there is room for', async () => {
+		const plan_id = await planOf({ peak_connections: 5 });
+		const tenants = await Promise.all(Array.from({ length: 8 }, () => app.tenant({ plan_id })));
+		for (const { itself } of tenants) await request(itself);
+		await review();
+		const connectAll = () =>
+			tenants.map(({ itself }) => codeFrom(() => app.quotas.requireConnection(itself)));
+
+		const admitted = connectAll();
+		app.clock.advance(100);
+		const again = connectAll();
+
+		// None of them was opened after all.
+		for (const codes of [admitted, again]) {
+			expect(codes.filter((code) => code === 'done')).toHaveLength(5);
+			expect(codes.filter((code) => code === 'QUOTA_EXCEEDED')).toHaveLength(3);
+		}
 	});
 });
 

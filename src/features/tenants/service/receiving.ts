@@ -1,5 +1,6 @@
 /** A tenant that comes out of a file: looked at as if somebody had asked for it, before any of it is stored. */
 import { TypeCompiler } from '@sinclair/typebox/compiler';
+import type { Clock } from '../../../core/clock.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { Vault } from '../../../core/vault.ts';
 import type { Row } from '../../../db/tenant-file.ts';
@@ -23,16 +24,28 @@ export type Receive = (row: Row) => Promise<Received>;
 const STATUSES: readonly unknown[] = ['active', 'suspended', 'deleting'];
 const NAME = /^[\x21-\x7e]{1,64}$/;
 
+export interface ReceivingDeps {
+	vault: Vault;
+	clock: Pick<Clock, 'now'>;
+	/** For how long a deleted tenant may be restored. */
+	retentionMs: number;
+}
+
 /**
  * Makes the look at a tenant's row. One that could not be shown would be in the way of all others, for whoever
  * lists tenants is shown all of them.
  */
-export function createReceive(vault: Vault): Receive {
+export function createReceive({ vault, clock, retentionMs }: ReceivingDeps): Receive {
 	return async function receive(file) {
 		const isDeleting = file.status === 'deleting';
 		if (!STATUSES.includes(file.status)) throw refused('/status');
 		if (isDeleting === (file.purge_at === null)) throw refused('/purge_at');
-		const row = { ...file, purge: isDeleting ? purgeOf(file) : null };
+		const row = {
+			...file,
+			purge: isDeleting ? purgeOf(file) : null,
+			// Who brings a tenant in wants it: it can be restored for as long as one that is deleted now.
+			purge_at: isDeleting ? clock.now() + retentionMs : null,
+		};
 		// The columns are those of our own table, and so are their types: its schema is the same, and strict.
 		const shown = await shownAs({ ...row, plan: null } as unknown as TenantRow, vault);
 		return { row, hasUnreadablePassword: shown.smtp?.password === 'unreadable' };
