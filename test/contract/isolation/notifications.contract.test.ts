@@ -82,10 +82,21 @@ async function rowsOf({ server, tenant_id }: TestTenant): Promise<number> {
 	return kept.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-describe('a page', () => {
+describe('a user', () => {
 	const used = useServer();
 
-	test('has the newest of the own tenant, where the other has newer ones in the same streams', async () => {
+	test('may subscribe as often, however often a namesake has', async () => {
+		const [full, own] = [await createTenant(used.server), await createTenant(used.server)];
+		const subscribeTo = (tenant: TestTenant, topic: string) =>
+			tenant.as('alice').post('/subscriptions', { topic });
+		for (let n = 0; n < 200; n++) bodyOf(await subscribeTo(full, `t${n}`), 201);
+
+		expect((await subscribeTo(full, 'one-more')).status).toBe(409);
+		expect((await subscribeTo(own, 'first')).status).toBe(201);
+		expect((await subscribeTo(full, 'one-more')).status).toBe(409);
+	});
+
+	test('is shown the newest of the own tenant, where the other has newer ones in the same streams', async () => {
 		const [foreign, own] = [await createTenant(used.server), await createTenant(used.server)];
 		for (const tenant of [foreign, own]) await subscribe(tenant, 'alice');
 		const toBob = (tenant: TestTenant) => notify(tenant, { user_ids: ['bob'] }, 'not for alice');
