@@ -142,7 +142,7 @@ test('a tenant that is being deleted comes so, and its erasing is filed under no
 	bodyOf(await operator(stage.server).delete(`/admin/tenants/${tenant.tenant_id}`), 202);
 	const file = await fileOf(tenant);
 	const db = new Database(file, { readwrite: true, create: false });
-	db.run(`UPDATE tenants SET purge_at = 1, purge = json_set(purge, '$.by.plan', 1)`);
+	db.run(`UPDATE tenants SET purge = json_set(purge, '$.by.plan', 1)`);
 	db.close();
 	const other = await another();
 	const foreign = bodyOf(
@@ -152,6 +152,10 @@ test('a tenant that is being deleted comes so, and its erasing is filed under no
 
 	expect((await importInto(other.dataDir, file)).exitCode).toBe(0);
 	expect(await other.stop()).toBe(0);
+	// Its time passes.
+	const disk = new Database(databaseOf(other), { readwrite: true, create: false });
+	disk.run(`UPDATE tenants SET purge_at = 1 WHERE status = 'deleting'`);
+	disk.close();
 	const again = await another(other.dataDir);
 
 	const purged = async () => {
