@@ -23,6 +23,9 @@ const ASKED_AGAIN =
 const LEFT_BEHIND =
 	'It says how much of a deleted room goes at once; the removal around it has the tenant. Too little may go, of a room that nobody can reach.';
 
+const NO_SHARED_KEY =
+	'It then asks whether any two tenants share a key. None do: new keys are random, and this very question keeps out the files that would bring one.';
+
 const HASHED =
 	'The hash of the key is made of the number of the tenant too: no row of another tenant has it.';
 
@@ -51,6 +54,8 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 	'src/features/members/store.ts touchPositions: without tenant = $tenant':
 		'It raises the mark of a room whose positions are then looked at; told are those that changed, by a statement with the tenant.',
 	'src/features/notifications/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
+	'src/db/tenant-rows.ts values: without k.tenant = ?1': NO_SHARED_KEY,
+	'src/db/tenant-rows.ts values: without k.tenant = ?1 (2)': NO_SHARED_KEY,
 	'src/db/stored-answers.ts find: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ? (2)':
