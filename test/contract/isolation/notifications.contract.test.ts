@@ -71,19 +71,38 @@ async function payloadsOf(tenant: TestTenant, user: string, query = ''): Promise
 	return bodyOf(answer, 200).notifications.map(({ payload }) => payload);
 }
 
-/** Rows that notifications have left. */
-async function rowsOf({ server, tenant_id }: TestTenant): Promise<number> {
+/** Rows of a tenant in some tables: what notifications have left. */
+async function rowsOf(
+	{ server, tenant_id }: TestTenant,
+	names = /^(notifi|deliver|dead_)/,
+): Promise<number> {
 	const path = `/admin/tenants/${tenant_id}/usage?explain=storage_bytes`;
 	const answer = await operator(server).get<{
 		explained: { items: { table: string; rows: number }[] };
 	}>(path);
 	const tables = bodyOf(answer, 200).explained.items;
-	const kept = tables.filter(({ table }) => /^(notifi|deliver|dead_)/.test(table));
+	const kept = tables.filter(({ table }) => names.test(table));
 	return kept.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 describe('a user', () => {
 	const used = useServer();
+
+	test('ends the own subscription without a trace, and not that of a namesake who was told something', async () => {
+		const [foreign, own] = [await createTenant(used.server), await createTenant(used.server)];
+		// From the same cursor on in both.
+		await subscribe(foreign, 'alice');
+		const made = await subscribe(own, 'alice');
+		await notify(foreign, { topic_subscribers: true }, 'foreign');
+
+		bodyOf(await own.as('alice').delete(`/subscriptions/${made}`), 200);
+
+		expect(await topicsOf(foreign, 'alice')).toEqual(['alice news']);
+		expect(await topicsOf(own, 'alice')).toEqual([]);
+		// Nothing was said while it lasted.
+		expect(await rowsOf(own, /^subscriptions$/)).toBe(0);
+		expect(await rowsOf(foreign, /^subscriptions$/)).toBe(1);
+	});
 
 	test('may subscribe as often, however often a namesake has', async () => {
 		const [full, own] = [await createTenant(used.server), await createTenant(used.server)];
