@@ -2,7 +2,7 @@
  * The control of the isolation tests: the server with one tenant predicate taken out, one at a time.
  * Every such mutant must be caught by the tests in this folder.
  *
- *     bun test/contract/isolation/mutants.ts                 all of them
+ *     bun test/contract/isolation/mutants.ts                 all of them, half an hour
  *     bun test/contract/isolation/mutants.ts --list          only names them
  *     bun test/contract/isolation/mutants.ts members heir    those with all these words in their name
  *     bun test/contract/isolation/mutants.ts 'keys|users'    those with one of these words

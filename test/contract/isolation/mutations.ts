@@ -56,6 +56,8 @@ export const EQUIVALENT: Readonly<Record<string, string>> = {
 	'src/features/notifications/store.ts due: without h.tenant = t.tenant': ASKED_AGAIN,
 	'src/db/tenant-rows.ts values: without k.tenant = ?1': NO_SHARED_KEY,
 	'src/db/tenant-rows.ts values: without k.tenant = ?1 (2)': NO_SHARED_KEY,
+	'src/features/usage/store.ts end: without tenant = ?':
+		'It says where a slice of rows ends that a statement with the tenant then weighs. Cut elsewhere, the slices come to the same sum.',
 	'src/db/stored-answers.ts find: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ?': HASHED,
 	'src/db/stored-answers.ts removeEnded: without tenant = ? (2)':

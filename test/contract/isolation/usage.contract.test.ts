@@ -115,6 +115,7 @@ test('what was on a day that is over is in the figures of its own tenant, whatev
 	expect(await first.stop()).toBe(0);
 	// So it looks a day later; but that the busy one was ahead of the clock, and has been at today before.
 	const today = dayOf(Date.now());
+	disk.run(`UPDATE messages SET created_at = created_at - ${DAY_MS}`);
 	disk.run('UPDATE usage_days SET day = day - 1');
 	disk.run('UPDATE tenant_heads SET message_day = message_day - 1 WHERE message_day > 0');
 	disk.run(`INSERT INTO usage_days (tenant, day, messages_sent) VALUES (1, ${today - 1}, 3), (1, ${today}, 40)
@@ -132,8 +133,11 @@ test('what was on a day that is over is in the figures of its own tenant, whatev
 	const of = (tenant: TestTenant, day: number) => usageOf(tenant, `?period=${textOf(day)}`);
 	expect(await of(now, today - 1)).toMatchObject({ messages_sent: 0, storage_bytes: 0 });
 	expect((await of(then, today - 1)).storage_bytes).toBeGreaterThan(1000);
-	await talk(now, 2);
+	const inRoom = { room_id: await talk(now, 2), messages: 2 };
 	expect(await of(now, today)).toMatchObject({ messages_sent: 2 });
+	// In a room of the same number, with messages of the same seqs.
+	const behind = await usageOf(now, `?period=${textOf(today)}&explain=messages_sent`);
+	expect(behind.explained?.items).toEqual([inRoom]);
 	await sendMessage(then, 'ann', room_id);
 	expect(await of(then, today)).toMatchObject({ messages_sent: 41 });
 	expect(await of(then, today + 1)).toMatchObject({ messages_sent: 500 });
