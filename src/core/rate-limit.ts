@@ -27,7 +27,7 @@ export const RateLimitField = Type.Object(
 			Type.Integer({
 				minimum: 0,
 				maximum: Number.MAX_SAFE_INTEGER,
-				description: 'Kept for the issue that sends e-mails',
+				description: 'Kept for a later version, which sends e-mails',
 			}),
 		),
 	},

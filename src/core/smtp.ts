@@ -37,7 +37,8 @@ export const SmtpPatchField = Type.Object(
 	},
 	{
 		additionalProperties: false,
-		description: 'Kept for the issue that sends e-mails. Another host or user needs `pass` anew',
+		description:
+			'Kept for a later version, which sends e-mails. Another host or user needs `pass` anew',
 	},
 );
 

@@ -3,7 +3,8 @@
  * not in the database. Each secret is bound to what it is about, so it opens nowhere else, and names the
  * key that it is under, so that another key is told from damage.
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
+import { decrypt, encrypt, IV_BYTES, SEAL_BYTES } from './aes-gcm.ts';
 import { AppError } from './errors.ts';
 import type { Random } from './random.ts';
 
@@ -14,10 +15,7 @@ export interface Vault {
 	open(sealed: Uint8Array, about: string): string | undefined;
 }
 
-const CIPHER = 'aes-256-gcm';
 const NAME_BYTES = 4;
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 
 /** Without a key nothing can be sealed or opened. */
 export function createVault(key: string | undefined, random: Pick<Random, 'bytes'>): Vault {
@@ -31,21 +29,14 @@ export function createVault(key: string | undefined, random: Pick<Random, 'bytes
 			if (key === undefined) {
 				throw new AppError('UNAVAILABLE', 'The server has no key to keep secrets under');
 			}
-			const iv = random.bytes(IV_BYTES);
-			const cipher = createCipheriv(CIPHER, secret, iv).setAAD(Buffer.from(about));
-			const body = [cipher.update(text, 'utf8'), cipher.final()];
-			return Buffer.concat([name, iv, cipher.getAuthTag(), ...body]);
+			return Buffer.concat([name, encrypt(secret, random.bytes(IV_BYTES), text, about)]);
 		},
 		open(sealed, about) {
 			const bytes = Buffer.from(sealed);
 			const isOurs = key !== undefined && bytes.subarray(0, NAME_BYTES).equals(name);
-			if (!isOurs || bytes.length < NAME_BYTES + IV_BYTES + TAG_BYTES) return undefined;
-			const [iv, rest] = [bytes.subarray(NAME_BYTES, NAME_BYTES + IV_BYTES), NAME_BYTES + IV_BYTES];
-			const decipher = createDecipheriv(CIPHER, secret, iv).setAAD(Buffer.from(about));
-			decipher.setAuthTag(bytes.subarray(rest, rest + TAG_BYTES));
+			if (!isOurs || bytes.length < NAME_BYTES + SEAL_BYTES) return undefined;
 			try {
-				const body = decipher.update(bytes.subarray(rest + TAG_BYTES));
-				return Buffer.concat([body, decipher.final()]).toString('utf8');
+				return decrypt(secret, bytes.subarray(NAME_BYTES), about);
 			} catch {
 				// The tag does not fit: it is about something else, or damaged.
 				return undefined;

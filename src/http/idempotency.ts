@@ -7,7 +7,8 @@
  *
  * @see https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
  */
-import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
+import { decrypt, encrypt, IV_BYTES } from '../core/aes-gcm.ts';
 import { sha256 } from '../core/api-key.ts';
 import type { Caller } from '../core/caller.ts';
 import { AppError, assert } from '../core/errors.ts';
@@ -20,9 +21,6 @@ import { CONTROL_PLANE } from '../db/change.ts';
 const HEADER = 'Idempotency-Key';
 /** Printable ASCII: a repeated header arrives as a list, which is a key like any other. */
 const KEY = /^[\x20-\x7e]{1,255}$/;
-const CIPHER = 'aes-256-gcm';
-const IV_BYTES = 12;
-const TAG_BYTES = 16;
 
 /**
  * What the `Idempotency-Key` of a request amounts to; undefined without one.
@@ -51,14 +49,14 @@ export function repeatableOf(
 		tenant,
 		key_hash: sha256(JSON.stringify(name)),
 		request_hash,
-		seal: (answer) => seal(secret(), random.bytes(IV_BYTES), JSON.stringify(answer)),
+		seal: (answer) => encrypt(secret(), random.bytes(IV_BYTES), JSON.stringify(answer)),
 		open(stored) {
 			if (Buffer.compare(stored.request_hash, request_hash) !== 0) {
 				throw new AppError('CONFLICT', 'This Idempotency-Key came with another request', {
 					field: HEADER,
 				});
 			}
-			return JSON.parse(unseal(secret(), stored.answer));
+			return JSON.parse(decrypt(secret(), stored.answer));
 		},
 		part: (index) => onceOf([...name, index]),
 	});
@@ -88,18 +86,4 @@ function sorted(value: unknown): unknown {
 			.sort(([one], [other]) => (one < other ? -1 : 1))
 			.map(([name, each]) => [name, sorted(each)]),
 	);
-}
-
-function seal(secret: Uint8Array, iv: Uint8Array, text: string): Uint8Array {
-	const cipher = createCipheriv(CIPHER, secret, iv);
-	const sealed = [cipher.update(text, 'utf8'), cipher.final()];
-	return Buffer.concat([iv, cipher.getAuthTag(), ...sealed]);
-}
-
-function unseal(secret: Uint8Array, sealed: Uint8Array): string {
-	const iv = sealed.subarray(0, IV_BYTES);
-	const decipher = createDecipheriv(CIPHER, secret, iv);
-	decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
-	const text = [decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES)), decipher.final()];
-	return Buffer.concat(text).toString('utf8');
 }

@@ -22,6 +22,7 @@ import {
 	patched,
 	rotated,
 	shown,
+	writeKey,
 } from './service/changes.ts';
 import type { KeyRow } from './store.ts';
 
@@ -55,10 +56,9 @@ export function createKeys({ writer, read, clock, ids, random, tenantOf }: KeysD
 			const before = await getKey(tx, tenant, key_id);
 			requireVersion(caller, before.version);
 			const { row: changedRow, value } = changed(before);
-			if (Bun.deepEquals(changedRow, before)) return { value: value(shown(before, act.at)) };
-			const row = { ...changedRow, version: before.version + 1 };
-			await tx.keys.update(row);
+			const row = await writeKey(tx, before, changedRow);
 			const after = shown(row, act.at);
+			if (row === before) return { value: value(after) };
 			const told = { before: shown(before, act.at), after };
 			await record(tx, caller, { ...act, tenant, plan, target: { tenant_id, key_id }, ...told });
 			return { value: value(after), effects: [changedOf(tenant_id)] };

@@ -45,7 +45,7 @@ const WebhookUrlField = Type.String({
 	pattern:
 		'^https?://([A-Za-z0-9]([A-Za-z0-9.-]{0,252})|\\[[0-9A-Fa-f:.]{2,45}\\])(:\\d{1,5})?([/?][!-~]{0,1800})?$',
 	error: 'Must be an http or https URL without credentials, such as https://acme.com/hooks',
-	description: 'Where events are to be sent; kept for the issue that sends them',
+	description: 'Where events are to be sent; kept for a later version, which sends them',
 });
 
 const OriginsField = Type.Array(OriginField, {

@@ -72,6 +72,14 @@ export async function getKey(tx: KeysTables, tenant: TenantNo, key_id: KeyId): P
 	throw new AppError('NOT_FOUND', 'API key not found');
 }
 
+/** Writes what becomes of a key, under a version more. Returns the row that it is then: the same one where nothing changes. */
+export async function writeKey(tx: KeysTables, before: KeyRow, changed: KeyRow): Promise<KeyRow> {
+	if (Bun.deepEquals(changed, before)) return before;
+	const row = { ...changed, version: before.version + 1 };
+	await tx.keys.update(row);
+	return row;
+}
+
 /** The key with a patch merged in. @throws `VALIDATION_ERROR` as `newKey`'s input is refused. */
 export function patched(row: KeyRow, patch: KeyPatch, clock: Pick<Clock, 'now'>): KeyRow {
 	const { name = row.name, permissions, expires_at } = patch;

@@ -23,6 +23,7 @@ import {
 	patched,
 	rotated,
 	shown,
+	writeKey,
 } from './changes.ts';
 
 /** The use-cases of a tenant's own keys: what a key of it may do with `keys:manage`. */
@@ -41,11 +42,9 @@ export function createOwnKeys({ writer, read, clock, ids, random }: Omit<KeysDep
 			requireNoMore(caller, expandGrants(JSON.parse(before.permissions)));
 			requireNoLonger(caller, before);
 			requireVersion(caller, before.version);
-			const changedRow = changed(before);
-			if (Bun.deepEquals(changedRow, before)) return { value: toValue(shown(before, now)) };
-			const row = { ...changedRow, version: before.version + 1 };
-			await tx.keys.update(row);
-			return { value: toValue(shown(row, now)), effects: [changedOf(tenant_id)] };
+			const row = await writeKey(tx, before, changed(before));
+			const value = toValue(shown(row, now));
+			return row === before ? { value } : { value, effects: [changedOf(tenant_id)] };
 		});
 	}
 
