@@ -9,7 +9,7 @@ import type { Log } from '../core/log.ts';
 import type { Random } from '../core/random.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import type { Bounds } from '../core/validation.ts';
-import { createVault } from '../core/vault.ts';
+import { createVault, type Vault } from '../core/vault.ts';
 import { createRecordCopy } from '../features/audit/service/copies.ts';
 import { createAudit } from '../features/audit/service/listing.ts';
 import { createRecordRead, type RecordRead } from '../features/audit/service/reading.ts';
@@ -114,6 +114,7 @@ export function createContainer(options: ContainerOptions) {
 		...persistence,
 		...realtime,
 		...{ ids, generations, bounds, recordRead },
+		vault: createVault(options.secretsKey, random),
 		commandKey: Buffer.from(random.bytes(32)).toString('hex'),
 	};
 	const { presence, ...presenceParts } = createPresenceParts(parts);
@@ -180,6 +181,7 @@ interface Parts extends ContainerOptions, Persistence, ReturnType<typeof createR
 	generations: Generations;
 	bounds: Bounds;
 	recordRead: RecordRead;
+	vault: Vault;
 	commandKey: string;
 }
 
@@ -215,7 +217,6 @@ function createManaged(parts: Parts, purging: ReturnType<typeof createPurging>) 
 	const tenants = createTenants({
 		...{ ...parts, purging },
 		pause: (ms) => Bun.sleep(ms),
-		vault: createVault(parts.secretsKey, parts.random),
 		retentionMs: settings.DELETED_TENANT_RETENTION,
 		defaultRateLimit: settings.DEFAULT_RATE_LIMIT,
 	});
@@ -326,11 +327,7 @@ function createServerFeatures(parts: Parts, { subscriptions: { isSubscribed } }:
 	return {
 		imports: createImports({
 			...{ ...parts, pause: (ms) => Bun.sleep(ms) },
-			receive: createReceive({
-				vault: createVault(parts.secretsKey, parts.random),
-				clock,
-				retentionMs: settings.DELETED_TENANT_RETENTION,
-			}),
+			receive: createReceive({ ...parts, retentionMs: settings.DELETED_TENANT_RETENTION }),
 		}),
 		connections: createConnectionOperations({
 			subscriptionsMax: settings.WS_MAX_SUBSCRIPTIONS,
